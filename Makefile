@@ -1,0 +1,81 @@
+# brain-mri: `make help` lists what there is. Make holds the graph of the notebooks (nbs/graph.mk); papermill runs each of them.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11# used once, to create the environment
+VENV ?= .venv# where the environment is
+PROFILE ?= demo# a file of nbs/profiles: smoke, demo, laptop, paper
+DATA ?=# folder with the real data sets, for laptop and paper
+LIMIT ?=# keep about this many images of each data set
+LAUNCH ?=# prefix of each notebook's command, such as "srun -n1 -c2"
+NB ?=# for run: a notebook, such as 34_efficientnetv2_b3
+PARAMS ?=# for run: changed parameters, such as "epochs=3 seed=1"
+REPORTS ?= reports
+RUNS ?= runs
+
+VENV := $(strip $(VENV))
+PY := $(VENV)/bin/python
+READY := $(VENV)/brain-mri-ready
+OPTIONS = --profile $(strip $(PROFILE)) --reports $(strip $(REPORTS)) --runs $(strip $(RUNS)) \
+          $(if $(strip $(DATA)),--data "$(strip $(DATA))") $(if $(strip $(LIMIT)),--set 00_data.limit=$(strip $(LIMIT)))
+RUNNER = $(PY) -m brain_mri.runner
+
+include nbs/graph.mk
+NODES := $(shell sed -n 's/^\([0-9][0-9a-z_]*\):.*/\1/p' nbs/graph.mk)
+
+.PHONY: help env reproduce run status test check lab export clean clean-notebooks lock $(NODES)
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = " \\?=# *| \\?= *[^#]*# *"} /^[A-Z]+ \?=.*#/ {printf "  %-9s %s\n", $$1, $$2}' Makefile
+	@echo "  make NOTEBOOK, such as make 10_yolov8, runs one notebook and whatever it needs"
+
+env: $(READY) ## create the environment in VENV from requirements.lock
+
+$(READY): requirements.lock settings.ini setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	  { echo "brain-mri needs Python 3.11, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1): install it, or pass PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Creating $(VENV) from requirements.lock (about 7 GB on Linux, a few minutes) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PY) -m ipykernel install --sys-prefix --name brain-mri --display-name "Python (brain-mri)" >/dev/null
+	@touch $@
+
+reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and index.md in reports/PROFILE
+	@$(RUNNER) check $(OPTIONS) || { $(MAKE) --keep-going $(NODES) || true; $(RUNNER) summary $(OPTIONS); }
+
+$(NODES): $(READY)
+	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)
+
+run: $(READY) ## your experiment: NB with PARAMS into reports/scratch, compared with the result of PROFILE
+	@test -n "$(NB)" || { echo 'expected a notebook, as in: make run NB=34_efficientnetv2_b3 PARAMS="epochs=3"' >&2; exit 1; }
+	@$(MAKE) env $$($(RUNNER) needs $(NB) $(OPTIONS))
+	@$(RUNNER) experiment $(NB) $(OPTIONS) --params "$(PARAMS)"
+
+status: $(READY) ## which notebooks are fresh, stale (and why), failed or missing
+	@$(RUNNER) status $(OPTIONS)
+
+test: $(READY) ## all tests, with an end-to-end run of the smoke profile
+	@$(PY) -m pytest tests
+
+check: $(READY) ## in seconds: generated files match the notebooks, notebooks are clean, requirements agree
+	@$(PY) -m brain_mri.project check
+
+lab: $(READY) ## JupyterLab on this computer only, with its token
+	@$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=nbs
+
+export: $(READY) ## write brain_mri/, tests/ and README.md from the notebooks
+	@$(PY) -m brain_mri.project export
+
+clean-notebooks: $(READY) ## remove outputs and stray metadata from nbs/
+	@$(VENV)/bin/nbdev_clean --clear_all
+
+lock: ## refresh requirements.lock with the newest versions that settings.ini allows
+	@d=$$(mktemp -d) && $(PYTHON) -m venv $$d && $$d/bin/python -m pip install --quiet . && \
+	  $$d/bin/python -m brain_mri.project lock > $$d/lock && cp $$d/lock requirements.lock; rm -rf $$d build
+
+clean: ## remove what runs left (weights, caches, smoke and scratch reports), not the environment or committed reports
+	@rm -rf runs reports/smoke reports/scratch .pytest_cache build *.egg-info
+	@find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +

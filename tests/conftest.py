@@ -1,0 +1,48 @@
+"""Shared by all tests: the order in which the two frameworks are imported, and an executed smoke run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import lightning  # noqa: F401  torch's side first: TensorFlow imported before Triton ends the process (see nbs/40_pipeline.ipynb)
+
+matplotlib.use("Agg")
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("nbs", "brain_mri", "Makefile", "settings.ini", "setup.py", "requirements.lock", "environment.yml")
+
+
+class Project:
+    """A copy of the project in a folder of its own, with the environment of the running tests."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        for name in PARTS:
+            source, target = ROOT / name, root / name
+            shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run make in the copy; output and errors come back as one text in `stdout`."""
+        command = ["make", *arguments, f"VENV={sys.prefix}"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BRAIN_MRI_", "MAKE", "MFLAGS")) and k not in ("DATA", "PROFILE")}
+        return subprocess.run(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """A copy of the project in which nothing has run."""
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Project:
+    """A copy of the project in which `make reproduce PROFILE=smoke` has run; its output is `smoke.output`."""
+    project = Project(tmp_path_factory.mktemp("smoke"))
+    done = project.make("reproduce", "PROFILE=smoke")
+    assert done.returncode == 0, done.stdout
+    project.output, project.reports = done.stdout, project.root / "reports" / "smoke"
+    return project

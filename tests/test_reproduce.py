@@ -1,0 +1,161 @@
+"""End to end: `make reproduce PROFILE=smoke` in a fresh copy, every file it promises, and what reruns when something changes."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from brain_mri.data import CLASSES
+from brain_mri.metrics import detection_scores, detections_from_frame
+from brain_mri.runner import read_graph
+from brain_mri.tables import PAPER
+
+KEYS = {"notebook", "kind", "model", "dataset", "weights", "seed", "n_train", "n_test", "metrics", "ci95", "params", "provenance"}
+NAMES = {
+    "detector": {"accuracy", "precision", "recall", "f1", "map50", "map50_95", "threshold"},
+    "segmenter": {"dice", "iou", "hd95", "dice_filled_box", "dice_ellipse"},
+    "classifier": {n + b for n in ("accuracy", "precision", "recall", "f1") for b in ("", "_binary")} | {"ece"},
+}
+PROVENANCE = {"commit", "python", "packages", "data_fingerprint", "hardware", "wall_seconds", "peak_memory_gb"}
+
+
+def stale(project):
+    """Notebooks that `make status` does not call fresh."""
+    lines = project.make("status", "PROFILE=smoke").stdout.splitlines()
+    return {line.split()[0] for line in lines if re.match(r"\d\d_", line) and line.split()[1] != "fresh"}
+
+
+def change(project, notebook, kind, text):
+    """Append `text` to the last cell of a kind, and return how to undo it."""
+    file = project.root / "nbs" / f"{notebook}.ipynb"
+    before = file.read_text()
+    content = json.loads(before)
+    cell = [c for c in content["cells"] if c["cell_type"] == kind][-1]
+    cell["source"] = "".join(cell["source"]) + text
+    file.write_text(json.dumps(content))
+    return lambda: file.write_text(before)
+
+
+def test_metrics_files_keep_the_contract(smoke):
+    files = sorted((smoke.reports / "metrics").glob("*.json"))
+    assert {"10_yolov8", "20_sam", "34_efficientnetv2_b3", "40_pipeline"} <= {f.stem for f in files}
+    for file in files:
+        content = json.loads(file.read_text())
+        assert set(content) == KEYS and content["notebook"] == file.stem
+        assert NAMES.get(content["kind"], set()) <= set(content["metrics"])
+        assert PROVENANCE <= set(content["provenance"]) and content["provenance"]["wall_seconds"] > 0
+        for low, high in content["ci95"].values():
+            assert low is None or low <= high
+        if content["kind"] in ("detector", "classifier"):
+            assert all(0 <= v <= 1 for v in content["metrics"].values() if v is not None), "scores are fractions"
+
+
+def test_classifier_scores_follow_from_its_predictions(smoke):
+    metrics = json.loads((smoke.reports / "metrics" / "34_efficientnetv2_b3.json").read_text())
+    table = pd.read_csv(smoke.reports / "predictions" / "34_efficientnetv2_b3.csv")
+    assert len(table) == metrics["n_test"]
+    np.testing.assert_allclose(table[[f"p_{name}" for name in CLASSES]].sum(axis=1), 1, atol=1e-4)
+    assert accuracy_score(table.label, table.predicted) == pytest.approx(metrics["metrics"]["accuracy"])
+    expected = f1_score(table.label, table.predicted, labels=CLASSES, average="macro", zero_division=0)
+    assert expected == pytest.approx(metrics["metrics"]["f1"])
+
+
+def test_detector_scores_follow_from_its_predictions(smoke):
+    metrics = json.loads((smoke.reports / "metrics" / "10_yolov8.json").read_text())["metrics"]
+    detections = detections_from_frame(pd.read_csv(smoke.reports / "predictions" / "10_yolov8.csv"))
+    again, _ = detection_scores(detections, metrics["threshold"])
+    for name in ("accuracy", "precision", "recall", "f1"):
+        assert again[name] == pytest.approx(metrics[name])
+
+
+def test_tables_figures_and_index_are_there(smoke):
+    for name in ("table1", "table2", "table3", "table4"):
+        assert {f.suffix for f in (smoke.reports / "tables").glob(f"{name}.*")} == {".csv", ".md"}
+    for name in ("figure1", "figure1b", "figure2", "figure3"):
+        assert {f.suffix for f in (smoke.reports / "figures").glob(f"{name}.*")} == {".png", ".svg"}
+    table3, table4 = (pd.read_csv(smoke.reports / "tables" / f"{n}.csv").set_index("model") for n in ("table3", "table4"))
+    assert table3.loc["YOLOv8", "paper_f1"] == PAPER["table3"]["YOLOv8"][3]
+    assert {"f1_low", "f1_high", "map50", "map50_95", "notebook", "minutes", "hardware"} <= set(table3.columns)
+    assert {"accuracy_binary", "precision_binary", "recall_binary", "f1_binary"} <= set(table4.columns)
+    page = (smoke.reports / "index.md").read_text()
+    assert "not evidence about patients" in page and "EfficientNetV2 B3" in page
+    for link in re.findall(r"\]\(([\w/.]+)\)", page):
+        if link != "notebooks/50_tables.ipynb":
+            assert (smoke.reports / link).is_file(), link
+
+
+def test_every_notebook_was_executed_and_names_no_machine(smoke):
+    graph = read_graph(smoke.root)
+    assert {f.stem for f in (smoke.reports / "notebooks").glob("*.ipynb")} == set(graph)
+    for file in (smoke.reports / "notebooks").glob("*.ipynb"):
+        text = file.read_text()
+        assert str(smoke.root) not in text, f"{file.name} holds a path of this machine"
+        assert not [o for c in json.loads(text)["cells"] for o in c.get("outputs", []) if o["output_type"] == "error"]
+
+
+def test_a_second_run_does_nothing(smoke):
+    again = smoke.make("reproduce", "PROFILE=smoke")
+    assert again.returncode == 0 and again.stdout.strip() == "Nothing to do: every notebook of profile smoke is fresh."
+
+
+def test_prose_reruns_nothing_and_code_reruns_what_depends_on_it(smoke):
+    undo = change(smoke, "34_efficientnetv2_b3", "markdown", "\n\nAnother sentence.")
+    assert stale(smoke) == set()
+    undo()
+    undo = change(smoke, "34_efficientnetv2_b3", "code", "\n1 + 1")
+    assert stale(smoke) == {"34_efficientnetv2_b3", "40_pipeline", "50_tables"}
+    undo()
+    assert stale(smoke) == set()
+
+
+def test_a_failing_notebook_is_listed_with_the_line_that_reruns_it_and_its_old_result_stays(smoke):
+    result = smoke.reports / "metrics" / "34_efficientnetv2_b3.json"
+    before = result.read_bytes()
+    undo = change(smoke, "34_efficientnetv2_b3", "markdown", "")
+    cells = json.loads((smoke.root / "nbs" / "34_efficientnetv2_b3.ipynb").read_text())["cells"]
+    first = next(i for i, c in enumerate(cells) if c["cell_type"] == "code")
+    cells[first]["source"] = "raise ValueError('on purpose')"
+    file = smoke.root / "nbs" / "34_efficientnetv2_b3.ipynb"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"cells": cells}))
+    done = smoke.make("reproduce", "PROFILE=smoke")
+    undo()
+    assert done.returncode != 0
+    assert "FAILED 34_efficientnetv2_b3: ValueError: on purpose" in done.stdout
+    assert "run it again: make 34_efficientnetv2_b3 PROFILE=smoke" in done.stdout
+    assert "FAILED 50_tables: not run" in done.stdout
+    assert result.read_bytes() == before
+
+
+def test_an_experiment_goes_to_scratch_and_is_compared(smoke):
+    done = smoke.make("run", "PROFILE=smoke", "NB=01_phantom", "PARAMS=n_calibration=40 seed=1")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"dice_ellipse +0\.\d+ +0\.\d+", done.stdout)
+    content = json.loads((smoke.root / "reports" / "scratch" / "metrics" / "01_phantom.json").read_text())
+    assert content["params"]["n_calibration"] == 40 and content["seed"] == 1
+    assert stale(smoke) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["PROFILE=huge"], "expected a profile out of demo, laptop, paper, smoke, got 'huge'"),
+        (["PROFILE=smoke", "DATA=."], "profile smoke always uses the embedded phantoms, but DATA="),
+        (["PROFILE=laptop", "DATA=nowhere"], "nowhere is not a folder"),
+        (["PROFILE=smoke", "LIMIT=many"], "expected limit of 00_data to be of type int"),
+        (["PROFILE=smoke", "REPORTS=Makefile/x"], "expected to be able to write into"),
+    ],
+)
+def test_a_wrong_call_ends_in_one_clear_line(project, arguments, message):
+    done = project.make("reproduce", *arguments)
+    assert done.returncode != 0 and message in done.stdout and "Traceback" not in done.stdout
+
+
+def test_a_wrong_python_is_named(project, tmp_path):
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo Python 3.9.1\nexit 1\n")
+    fake.chmod(0o755)
+    done = project.make("env", f"PYTHON={fake}", f"READY={tmp_path}/ready")
+    assert done.returncode != 0 and "needs Python 3.11, but" in done.stdout and "Python 3.9.1" in done.stdout
