@@ -7,10 +7,11 @@ PYTHON ?= python3.11# used once, to create the environment
 VENV ?= .venv# where the environment is
 PROFILE ?= demo# a file of nbs/profiles: smoke, demo, laptop, paper
 DATA ?=# folder with the real data sets, for laptop and paper
-LIMIT ?=# keep about this many images of each data set
+LIMIT ?=# keep at most this many images of each split of each data set
 LAUNCH ?=# prefix of each notebook's command, such as "srun -n1 -c2"
 NB ?=# for run: a notebook, such as 34_efficientnetv2_b3
 PARAMS ?=# for run: changed parameters, such as "epochs=3 seed=1"
+export PARAMS
 REPORTS ?= reports
 RUNS ?= runs
 
@@ -44,7 +45,7 @@ $(READY): requirements.lock settings.ini setup.py
 	@touch $@
 
 reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and index.md in reports/PROFILE
-	@$(RUNNER) check $(OPTIONS) || { $(MAKE) --keep-going $(NODES) || true; $(RUNNER) summary $(OPTIONS); }
+	@$(RUNNER) check $(OPTIONS); s=$$?; [ $$s -ne 1 ] && exit $$s; $(MAKE) --keep-going $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
 $(NODES): $(READY)
 	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)
@@ -52,7 +53,7 @@ $(NODES): $(READY)
 run: $(READY) ## your experiment: NB with PARAMS into reports/scratch, compared with the result of PROFILE
 	@test -n "$(NB)" || { echo 'expected a notebook, as in: make run NB=34_efficientnetv2_b3 PARAMS="epochs=3"' >&2; exit 1; }
 	@$(MAKE) env $$($(RUNNER) needs $(NB) $(OPTIONS))
-	@$(RUNNER) experiment $(NB) $(OPTIONS) --params "$(PARAMS)"
+	@$(RUNNER) experiment $(NB) $(OPTIONS) --params "$$PARAMS"
 
 status: $(READY) ## which notebooks are fresh, stale (and why), failed or missing
 	@$(RUNNER) status $(OPTIONS)
@@ -74,7 +75,7 @@ clean-notebooks: $(READY) ## remove outputs and stray metadata from nbs/
 
 lock: ## refresh requirements.lock with the newest versions that settings.ini allows
 	@d=$$(mktemp -d) && $(PYTHON) -m venv $$d && $$d/bin/python -m pip install --quiet . && \
-	  $$d/bin/python -m brain_mri.project lock > $$d/lock && cp $$d/lock requirements.lock; rm -rf $$d build
+	  $$d/bin/python -m brain_mri.project lock > $$d/lock && cp $$d/lock requirements.lock; s=$$?; rm -rf $$d build; exit $$s
 
 clean: ## remove what runs left (weights, caches, smoke and scratch reports), not the environment or committed reports
 	@rm -rf runs reports/smoke reports/scratch .pytest_cache build *.egg-info

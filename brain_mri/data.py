@@ -327,7 +327,7 @@ def class_folders(root, source: str, problems: Problems):
         problems.strays(top / name, classes.values())
         yield from ((split, label, folder) for label, folder in zip(classes, folders))
 
-# %% ../nbs/00_data.ipynb #9f235591
+# %% ../nbs/00_data.ipynb #60ce08d4
 COLUMNS = ("path", "label", "split", "boxes", "mask", "source", "patient", "width", "height", "sha256")
 TRUE_MASKS = "masks"  # phantoms only: the true mask of root/PATH is root/masks/PATH, as .png
 
@@ -342,7 +342,18 @@ def scan_row(root: Path, path: Path, source: str, split: str, label=None, mask: 
     if mask and read_mask(mask).shape != (height, width):
         raise ImageError(mask, "mask and image differ in size")
     mask = mask and mask.relative_to(root).as_posix()
-    values = (relative.as_posix(), label, split, np.zeros((0, 4), np.float32), mask, source, None, width, height, hashlib.sha256(data).hexdigest())
+    values = (
+        relative.as_posix(),
+        label,
+        split,
+        np.zeros((0, 4), np.float32),
+        mask,
+        source,
+        None,
+        width,
+        height,
+        hashlib.sha256(data).hexdigest(),
+    )
     return dict(zip(COLUMNS, values))
 
 
@@ -350,7 +361,7 @@ def to_frame(rows: list, columns=COLUMNS) -> pd.DataFrame:
     """Rows of `scan_row` as a table: width and height int, everything else object."""
     return pd.DataFrame(rows, columns=list(columns), dtype=object).astype({"width": int, "height": int})
 
-
+# %% ../nbs/00_data.ipynb #44e32067
 def need_images(rows: list, folder: Path, problems: Problems):
     """Raise DataError when a class folder gave no image."""
     if not rows:
@@ -422,7 +433,7 @@ def block_split(
     frame.loc[train[len(train) - round(fraction * len(train)) :], "split"] = to
     return frame
 
-# %% ../nbs/00_data.ipynb #5f1d18bc
+# %% ../nbs/00_data.ipynb #9446ef86
 def load_masks(
     root,  # folder that holds MASKS, or not: the set is optional
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -435,7 +446,10 @@ def load_masks(
         problems.add(root / MASKS, "optional data set is not there")
         return to_frame(rows), problems.frame()
     top = find_set(root, MASKS, ("images", "masks"))
-    images, masks = ({p.stem: p for p in problems.files(top / name)} for name in ("images", "masks"))
+    found = [problems.files(top / name) for name in ("images", "masks")]
+    images, masks = ({p.stem: p for p in files} for files in found)
+    for path in (p for files, kept in zip(found, (images, masks)) for p in files if kept[p.stem] != p):
+        problems.add(path, "second file of the same number")
     for stem in sorted(masks.keys() - images.keys()):
         problems.add(masks[stem], "mask without image")
     for stem in sorted(images, key=lambda stem: (len(stem), stem)):
@@ -452,7 +466,7 @@ def load_masks(
     need_images(rows, top, problems)
     return block_split(to_frame(rows), 0.2, "test"), problems.frame()
 
-# %% ../nbs/00_data.ipynb #a5a0fc77
+# %% ../nbs/00_data.ipynb #69d42ed2
 PAPER_COUNTS = {  # Tables 1 and 2, in the order of CLASSES
     BOXES: {"train": (1153, 1449, 711, 1424), "test": (136, 140, 100, 136)},
     LABELS: {"train": (1321, 1339, 1595, 1457), "test": (300, 306, 405, 300)},
@@ -468,7 +482,9 @@ def count_table(
     rows = []
     for split, label, folder in class_folders(root, source, Problems(root)):
         images = folder / "images" if source == BOXES else folder
-        counted = sum(p.suffix.lower() in (".jpg", ".jpeg", ".png") and p.is_file() for p in images.iterdir())
+        counted = sum(
+            p.suffix.lower() in (".jpg", ".jpeg", ".png") and p.is_file() and not p.name.startswith(".") for p in images.iterdir()
+        )
         paper = PAPER_COUNTS[source][split][CLASSES.index(label)]
         used = int(((frame.split == split) & (frame.label == label)).sum())
         rows.append((split, TITLES[label], paper, counted, counted - paper, used))
@@ -552,20 +568,20 @@ def connected_groups(
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return connected_components(graph, directed=False)[1]
 
-# %% ../nbs/00_data.ipynb #cd69f713
+# %% ../nbs/00_data.ipynb #a1de3d55
 def near_duplicate_groups(
     images,  # iterable of uint8 H x W, any sizes; only thumbnails are kept
     threshold: float = 0.95,  # correlation above which two images are the same scan; see the plotted distribution in the notebook
 ) -> np.ndarray:
     """The group of each image, int (N,): images of one group are the same scan, perhaps mirrored, brightened or resized; or linked by such a chain.
 
-    The threshold suits images of 64 pixels a side and more. Blank images are alone in their group. Time grows with N²: well under two minutes for 12,000 images on two cores."""
+    The threshold suits images of 64 pixels a side and more. Blank images are alone in their group. Time grows with N², memory with N."""
     small = [shrink(image) for image in images]
     if not small:
         return np.zeros(0, int)
     return connected_groups(similar_pairs(small, threshold)[0], len(small))
 
-# %% ../nbs/00_data.ipynb #499ca80b
+# %% ../nbs/00_data.ipynb #4af30565
 def split_validation(
     frame: pd.DataFrame,  # with the columns split, label and group
     fraction: float,  # of the training rows, 0 to 0.5; taken as the nearest 1/k
@@ -582,8 +598,12 @@ def split_validation(
     train = frame.index[frame.split == "train"]
     parts, groups = round(1 / fraction), frame.group[train]
     if groups.nunique() < parts:
-        raise DataError(f"expected at least {parts} groups of training images, found {groups.nunique()}: raise n_train, limit or val_fraction")
-    folds = StratifiedGroupKFold(min(parts, len(train)), shuffle=True, random_state=seed)
+        raise DataError(
+            f"expected at least {parts} groups of training images, found {groups.nunique()}: raise n_train, limit or val_fraction"
+        )
+    if frame.label[train].fillna("").value_counts().max() < parts:
+        raise DataError(f"expected at least {parts} training images of some class, found fewer: raise n_train, limit or val_fraction")
+    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     _, val = next(folds.split(train, frame.label[train].fillna("").astype(str), groups))
     frame.loc[train[val], "split"] = "val"
     return frame
@@ -629,7 +649,7 @@ def write_scans(
     info = {"root": root.as_posix(), "fingerprint": fingerprint, "frames": {name: list(frame) for name, frame in frames.items()}}
     (folder / "data.json").write_text(json.dumps(info, indent=1))
 
-# %% ../nbs/00_data.ipynb #e6791459
+# %% ../nbs/00_data.ipynb #c373acc6
 class Scans:
     """The scans that a run of 00_data prepared: tables by name, images and masks by path.
 
@@ -641,6 +661,11 @@ class Scans:
             raise DataError(f"expected data.json in {self.folder}, found none: run 00_data first")
         info = json.loads((self.folder / "data.json").read_text())
         self.root, self.fingerprint, self.columns = self.folder / info["root"], info["fingerprint"], info["frames"]
+
+    @property
+    def phantoms(self) -> bool:
+        """Whether the scans are phantoms: only those carry a true mask each."""
+        return (self.root / TRUE_MASKS).is_dir()
 
     def frame(self, name: str, split: str | None = None) -> pd.DataFrame:
         """Table "boxes", "labels" or "masks", whole or one split ("train", "val", "test"); boxes are float32 N x 4."""

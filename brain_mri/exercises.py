@@ -12,63 +12,82 @@ from html import escape
 
 import numpy as np
 
-# %% ../nbs/06_exercises.ipynb #b9798cb8
-def same(got, # the reader's answer
-         expected, # the reference's answer
-         )->bool:
+# %% ../nbs/06_exercises.ipynb #c3ea4b1d
+def same(
+    got,  # the reader's answer
+    expected,  # the reference's answer
+) -> bool:
     "Whether two answers agree: numbers to five digits, arrays also in shape, dicts and tuples piece by piece."
     if isinstance(expected, dict):
         return isinstance(got, dict) and got.keys() == expected.keys() and all(same(got[k], expected[k]) for k in expected)
     if isinstance(expected, (tuple, list)):
-        return isinstance(got, (tuple, list, np.ndarray)) and len(got) == len(expected) and all(map(same, got, expected))
-    try: got, expected = np.asarray(got), np.asarray(expected)
-    except ValueError: return False  # a ragged list is no array
-    if got.shape != expected.shape: return False
+        return (
+            isinstance(got, (tuple, list, np.ndarray))
+            and getattr(got, "ndim", 1) > 0
+            and len(got) == len(expected)
+            and all(map(same, got, expected))
+        )
+    try:
+        got, expected = np.asarray(got), np.asarray(expected)
+    except ValueError:
+        return False  # a ragged list is no array
+    if got.shape != expected.shape:
+        return False
     if got.dtype.kind in "biuf" and expected.dtype.kind in "biuf":
         return np.allclose(got, expected, rtol=1e-5, atol=1e-8, equal_nan=True)
     return np.array_equal(got, expected)
 
-# %% ../nbs/06_exercises.ipynb #41a15dfe
-def describe(value, # anything
-             )->str:
+# %% ../nbs/06_exercises.ipynb #b295dfaf
+def describe(
+    value,  # anything
+) -> str:
     "A short text for `value`: large arrays by type, shape and range."
     if isinstance(value, np.ndarray) and value.size > 8:
         span = f", {value.min():.4g} to {value.max():.4g}" if value.dtype.kind in "iuf" else ""
         return f"{value.dtype} array of shape {value.shape}{span}"
-    if isinstance(value, np.ndarray): value = value.tolist()
-    if isinstance(value, np.generic): value = value.item()
-    if isinstance(value, tuple): return "(" + ", ".join(map(describe, value)) + ")"
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(describe, value)) + ")"
     text = f"{value:.6g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 100 else text[:97] + "..."
 
-# %% ../nbs/06_exercises.ipynb #2a625323
+# %% ../nbs/06_exercises.ipynb #4243873f
 @dataclass(frozen=True)
 class Verdict:
     "How an exercise went: `solved`, and a `message` for the reader."
-    solved: bool # True when every case agreed
-    message: str # one sentence
 
-    def __repr__(self): return self.message
+    solved: bool  # True when every case agreed
+    message: str  # one sentence
+
+    def __repr__(self):
+        return self.message
 
     def _repr_html_(self):
         colour, sign = ("#1a7f37", "&#10003;") if self.solved else ("#9a6700", "&#9998;")
         return f'<p style="color:{colour}"><b>{sign}</b> {escape(self.message)}</p>'
 
-# %% ../nbs/06_exercises.ipynb #357ab15a
-def verdict(function, # the reader's function
-            reference, # the package's function, taken to be right
-            cases: list, # argument tuples, e.g. [(8, 2, 1), (0, 0, 3)]
-            )->Verdict:
+# %% ../nbs/06_exercises.ipynb #c79aea65
+def verdict(
+    function,  # the reader's function
+    reference,  # the package's function, taken to be right
+    cases: list,  # argument tuples, e.g. [(8, 2, 1), (0, 0, 3)]
+) -> Verdict:
     """Compare `function` with `reference` on every case; whatever the reader wrote, this does not raise.
 
     A stub returns None, which counts as not solved yet. Arguments are copied for every call.
     Raises ValueError when there are no cases, and whatever the reference raises."""
-    if not cases: raise ValueError("verdict: expected at least one case, got none; add argument tuples to the list")
+    if not cases:
+        raise ValueError("verdict: expected at least one case, got none; add argument tuples to the list")
     name = getattr(function, "__name__", repr(function))
     for args in cases:
         call, expected = f"{name}{describe(tuple(args))}", reference(*deepcopy(args))
-        try: got = function(*deepcopy(args))
-        except NotImplementedError: got = None
+        try:
+            got = function(*deepcopy(args))
+        except NotImplementedError:
+            got = None
         except Exception as error:
             return Verdict(False, f"Not right yet: {call} raised {type(error).__name__}: {error}")
         if got is None or got is ...:

@@ -7,7 +7,7 @@ __all__ = ['MEAN', 'SPREAD', 'CONVENTIONS', 'INPUT_SCALES', 'split_crops', 'Crop
            'class_weight', 'compile_classifier', 'fit', 'freeze_base', 'predict_probabilities', 'predictions_frame',
            'Classifier', 'save_classifier', 'load_classifier', 'layer_table', 'running_average', 'balanced_weights']
 
-# %% ../nbs/05_keras_training.ipynb #11fa3906
+# %% ../nbs/05_keras_training.ipynb #aa10851f
 import json
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from .data import CLASSES, DataError
 from .preprocess import Augmentation
@@ -88,7 +89,7 @@ def scales_inside(base: keras.Model) -> bool:
     """Whether a network brings layers of its own that scale its input."""
     return any(isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)) for layer in base.layers)
 
-# %% ../nbs/05_keras_training.ipynb #4090e9da
+# %% ../nbs/05_keras_training.ipynb #bc469621
 INPUT_SCALES = ("paper", "native")
 
 
@@ -103,11 +104,15 @@ def build_classifier(
 
     Raises ValueError for an unknown scale, or when the input would be scaled twice or not at all."""
     if input_scale not in INPUT_SCALES or native not in CONVENTIONS:
-        raise ValueError(f"expected input_scale out of {', '.join(INPUT_SCALES)} and native out of {', '.join(CONVENTIONS)}, got {input_scale!r} and {native!r}")
+        raise ValueError(
+            f"expected input_scale out of {', '.join(INPUT_SCALES)} and native out of {', '.join(CONVENTIONS)}, got {input_scale!r} and {native!r}"
+        )
     convention = "paper" if input_scale == "paper" else native
     if scales_inside(base) != (convention == "inside"):
         times = "twice" if scales_inside(base) else "not at all"
-        raise ValueError(f"expected the input to be scaled once, but convention {convention!r} and base {base.name!r} would scale it {times}: build the base to match input_scale")
+        raise ValueError(
+            f"expected the input to be scaled once, but convention {convention!r} and base {base.name!r} would scale it {times}: build the base to match input_scale"
+        )
     for layer in base.layers:
         if momentum is not None and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
@@ -117,9 +122,13 @@ def build_classifier(
     x = keras.layers.Rescaling(scale, offset, name="scaling")(x)
     x = keras.layers.GlobalAveragePooling2D(name="average")(base(x))
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(pixels, keras.layers.Dense(len(CLASSES), activation="softmax", dtype="float32", name="probabilities")(x), name=f"{base.name}_classifier")
+    return keras.Model(
+        pixels,
+        keras.layers.Dense(len(CLASSES), activation="softmax", dtype="float32", name="probabilities")(x),
+        name=f"{base.name}_classifier",
+    )
 
-# %% ../nbs/05_keras_training.ipynb #47a0ce8e
+# %% ../nbs/05_keras_training.ipynb #052e629a
 def class_weight(
     labels,  # int n, positions in CLASSES
     kind: str,  # "none" or "balanced"
@@ -128,9 +137,9 @@ def class_weight(
     if kind not in ("none", "balanced"):
         raise ValueError(f"expected class_weights out of none, balanced, got {kind!r}")
     counts = np.bincount(labels, minlength=len(CLASSES))
-    return None if kind == "none" else {i: len(labels) / (len(CLASSES) * n) for i, n in enumerate(counts) if n}
+    return None if kind == "none" else {i: float(len(labels) / (len(CLASSES) * n)) for i, n in enumerate(counts) if n}
 
-# %% ../nbs/05_keras_training.ipynb #1d455a59
+# %% ../nbs/05_keras_training.ipynb #481e286b
 def compile_classifier(
     model: keras.Model,
     learning_rate: float,  # at its peak
@@ -140,10 +149,14 @@ def compile_classifier(
     """Adam on cross-entropy; the learning rate warms up over a tenth of the steps and falls to zero along a cosine."""
     warmup = max(1, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=learning_rate, warmup_steps=warmup)
+    if not tf.config.list_physical_devices("GPU"):  # rewriting the graph pays on a GPU only
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     # compiling the traced graph further (XLA) takes longer than it saves in a short training
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False, run_eagerly=run_eagerly)
+    model.compile(
+        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False, run_eagerly=run_eagerly
+    )
 
-
+# %% ../nbs/05_keras_training.ipynb #0f32abe9
 def fit(
     model: keras.Model,
     train: CropBatches,
@@ -161,7 +174,15 @@ def fit(
     best = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
     weight = class_weight(train.labels, class_weights)
     try:
-        history = model.fit(train, validation_data=val, epochs=epochs, class_weight=weight, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN(raise_error=True), best])
+        history = model.fit(
+            train,
+            validation_data=val,
+            epochs=epochs,
+            class_weight=weight,
+            shuffle=False,
+            verbose=0,
+            callbacks=[keras.callbacks.TerminateOnNaN(raise_error=True), best],
+        )
     except RuntimeError as error:
         if "NaN or Inf loss" not in str(error):
             raise
@@ -175,7 +196,7 @@ def freeze_base(model: keras.Model, frozen: bool) -> None:
         if isinstance(layer, keras.Model):
             layer.trainable = not frozen
 
-# %% ../nbs/05_keras_training.ipynb #eb3894f3
+# %% ../nbs/05_keras_training.ipynb #23788187
 def predict_probabilities(
     model: keras.Model,
     crops: np.ndarray,  # uint8 n x size x size; n may be 0 or 1
@@ -184,7 +205,9 @@ def predict_probabilities(
     """Probabilities of the four classes, float32 n x 4 in the order of CLASSES, rows add up to 1. Raises ValueError for crops of another type or size."""
     crops, side = np.asarray(crops), model.input_shape[1]
     if crops.dtype != np.uint8 or crops.ndim != 3 or crops.shape[1:] != (side, side):
-        raise ValueError(f"expected crops as uint8 n x {side} x {side}, got {crops.dtype} {' x '.join(map(str, crops.shape))}: cut them with LesionStore.crops or crop_lesion")
+        raise ValueError(
+            f"expected crops as uint8 n x {side} x {side}, got {crops.dtype} {' x '.join(map(str, crops.shape))}: cut them with LesionStore.crops or crop_lesion"
+        )
     parts = [np.asarray(model(crops[i : i + batch_size, ..., None], training=False)) for i in range(0, len(crops), batch_size)]
     return np.concatenate(parts) if parts else np.zeros((0, len(CLASSES)), np.float32)
 
@@ -198,14 +221,16 @@ def predictions_frame(
     columns = {f"p_{name}": probabilities[:, i] for i, name in enumerate(CLASSES)}
     return pd.DataFrame({"path": frame["path"].to_numpy(), "label": frame["label"].to_numpy(), "predicted": predicted, **columns})
 
-# %% ../nbs/05_keras_training.ipynb #a21aabd6
+# %% ../nbs/05_keras_training.ipynb #cbd52f28
 class Classifier:
     """A trained classifier. `card` holds model, input, image_size, margin and what else its notebook saved."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
         if missing := [name for name in ("classifier.json", "classifier.keras") if not (self.folder / name).is_file()]:
-            raise FileNotFoundError(f"expected a trained classifier in {self.folder}, found no {', '.join(missing)}: run its notebook again")
+            raise FileNotFoundError(
+                f"expected a trained classifier in {self.folder}, found no {', '.join(missing)}: run its notebook again"
+            )
         self.card = json.loads((self.folder / "classifier.json").read_text(encoding="utf-8"))
 
     @cached_property
@@ -220,7 +245,7 @@ class Classifier:
         """Probabilities of the four classes, float32 n x 4 in the order of CLASSES."""
         return predict_probabilities(self.model, crops)
 
-
+# %% ../nbs/05_keras_training.ipynb #26149cad
 def save_classifier(
     folder,  # gets classifier.json and classifier.keras
     model: keras.Model,
@@ -240,7 +265,7 @@ def load_classifier(
     """The classifier in `folder`. Raises FileNotFoundError when it holds none."""
     return Classifier(folder)
 
-# %% ../nbs/05_keras_training.ipynb #4e62bf5b
+# %% ../nbs/05_keras_training.ipynb #31debb23
 def layer_table(
     model: keras.Model,  # a classifier or a base; models inside are opened
 ) -> pd.DataFrame:
@@ -252,7 +277,9 @@ def layer_table(
         if isinstance(layer, keras.Model):
             rows += layer_table(layer).itertuples(index=False, name=None)
         elif layer.weights:
-            side, *grid, channels = [*layer.output.shape[1:-1], layer.output.shape[-1]] if len(layer.output.shape) > 2 else [1, layer.output.shape[-1]]
+            side, *grid, channels = (
+                [*layer.output.shape[1:-1], layer.output.shape[-1]] if len(layer.output.shape) > 2 else [1, layer.output.shape[-1]]
+            )
             kernels = sum(int(np.prod(w.shape)) for w in layer.weights if len(w.shape) > 1)
             rows.append((layer.name, type(layer).__name__, side, channels, layer.count_params(), kernels * side * int(np.prod(grid))))
     columns = ["layer", "kind", "size", "channels", "parameters", "multiply_adds"]

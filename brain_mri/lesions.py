@@ -18,7 +18,7 @@ from .data import DataError, mask_box
 from .metrics import box_iou, dice, fill_box
 from .preprocess import crop_lesion, preprocess
 
-# %% ../nbs/21_lesions.ipynb #096918ce
+# %% ../nbs/21_lesions.ipynb #efb2d71b
 DETECTORS = ("yolov8", "efficientdet", "retinanet", "faster_rcnn")  # modules that may be asked to load a detector
 
 
@@ -29,7 +29,9 @@ def read_card(folder) -> dict:
         card = json.loads(file.read_text(encoding="utf-8"))
         module, _ = card["module"], float(card["f1_validation"])
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"expected a detector's card with module and f1_validation, got {error!r} in {file}: run that detector's notebook again") from None
+        raise DataError(
+            f"expected a detector's card with module and f1_validation, got {error!r} in {file}: run that detector's notebook again"
+        ) from None
     if module not in DETECTORS:
         raise DataError(f"expected a module out of {', '.join(DETECTORS)}, got {module!r} in {file}: run that detector's notebook again")
     return card
@@ -43,7 +45,9 @@ def best_detector(
     Raises FileNotFoundError, naming the command that makes one, when there is none."""
     folders = sorted(file.parent for file in Path(runs).glob("*/detector.json"))
     if not folders:
-        raise FileNotFoundError(f"expected a detector (detector.json) in a folder of {runs}, found none: make one with `make 10_yolov8 PROFILE={Path(runs).name}`")
+        raise FileNotFoundError(
+            f"expected a detector (detector.json) in a folder of {runs}, found none: make one with `make 10_yolov8 PROFILE={Path(runs).name}`"
+        )
     return max(folders, key=lambda folder: float(read_card(folder)["f1_validation"]))
 
 
@@ -107,7 +111,7 @@ def find_lesions(
         masks[i] = fill_box(boxes[i], (size, size))
     return dict(images=images, boxes=boxes, scores=np.float32(scores), passing=passing, masks=masks, outlined=outlined)
 
-# %% ../nbs/21_lesions.ipynb #66e62898
+# %% ../nbs/21_lesions.ipynb #47da26eb
 ARRAYS = {"images": np.uint8, "masks": bool, "boxes": np.float32, "scores": np.float32, "found": bool}
 
 
@@ -115,12 +119,14 @@ class LesionStore:
     """The lesions that a run of 21_lesions found in the labels set; row i of every array belongs to row i of `frame`.
 
     `frame`: path, label, split, group, mask (the true one, or None), passing (boxes over the threshold), outlined (Segment Anything found something in the box).
-    `card`: store_size and median, with which its scans were prepared. `images` uint8 n x S x S, pre-processed; `masks` bool n x S x S; `boxes` float32 n x 4, pixel xyxy; `scores` float32 n; `found` bool n. Where nothing was found, box, score and mask are zero.
+    `card`: store_size, median and threshold, with which its scans were prepared and searched. `images` uint8 n x S x S, pre-processed; `masks` bool n x S x S; `boxes` float32 n x 4, pixel xyxy; `scores` float32 n; `found` bool n. Where nothing was found, box, score and mask are zero.
     Raises DataError when `folder` holds no store."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        missing = [name for name in ("store.json", "frame.jsonl", *(f"{name}.npy" for name in ARRAYS)) if not (self.folder / name).is_file()]
+        missing = [
+            name for name in ("store.json", "frame.jsonl", *(f"{name}.npy" for name in ARRAYS)) if not (self.folder / name).is_file()
+        ]
         if missing:
             raise DataError(f"expected a lesion store in {self.folder}, found no {', '.join(missing)}: make it with `make 21_lesions`")
         self.card = json.loads((self.folder / "store.json").read_text(encoding="utf-8"))
@@ -146,7 +152,7 @@ class LesionStore:
             crop[:] = crop_lesion(self.images[i], self.boxes[i], self.masks[i], input=kind, margin=margin, size=size)
         return crops
 
-# %% ../nbs/21_lesions.ipynb #38700367
+# %% ../nbs/21_lesions.ipynb #12bb8247
 COLUMNS = ("path", "label", "split", "group", "mask", "passing", "outlined")  # of a store's table
 
 
@@ -180,7 +186,9 @@ def fill_store(
         array.flush()
     lines = (json.dumps(row) for row in table.join(pd.concat(extra, ignore_index=True)).to_dict("records"))
     (folder / "frame.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "store.json").write_text(json.dumps({"store_size": size, "median": median}), encoding="utf-8")
+    (folder / "store.json").write_text(
+        json.dumps({"store_size": size, "median": median, "threshold": detector.threshold}), encoding="utf-8"
+    )
     return LesionStore(folder)
 
 # %% ../nbs/21_lesions.ipynb #0dc5fb44

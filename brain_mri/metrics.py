@@ -18,80 +18,88 @@ from scipy.stats import bootstrap
 
 from .data import CLASSES
 
-# %% ../nbs/03_metrics.ipynb #f655e2f9
-def confusion_counts(true, # bool array, the case is positive
-                     predicted, # bool array of the same shape, the answer is positive
-                     )->tuple[int, int, int, int]: # (tp, fp, fn, tn)
+# %% ../nbs/03_metrics.ipynb #4c40e565
+def confusion_counts(
+    true,  # bool array, the case is positive
+    predicted,  # bool array of the same shape, the answer is positive
+) -> tuple[int, int, int, int]:  # (tp, fp, fn, tn)
     "True positives, false positives, false negatives and true negatives of yes/no answers (section 3.4)."
     true, predicted = np.asarray(true, bool), np.asarray(predicted, bool)
     if true.shape != predicted.shape:
         raise ValueError(f"confusion_counts: expected two arrays of one shape, got {true.shape} and {predicted.shape}")
     return tuple(int(x.sum()) for x in (true & predicted, ~true & predicted, true & ~predicted, ~true & ~predicted))
 
-# %% ../nbs/03_metrics.ipynb #6a1bcd2e
-def ratio(numerator, # number or array
-          denominator, # number or array of the same shape
-          ): # float or float array
+# %% ../nbs/03_metrics.ipynb #22fd12cf
+def ratio(
+    numerator,  # number or array
+    denominator,  # number or array of the same shape
+):  # float or float array
     "`numerator / denominator`, and 0.0 where the denominator is 0."
     a, b = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
     result = np.divide(a, b, out=np.zeros(a.shape), where=b != 0)
     return float(result) if result.ndim == 0 else result
 
-# %% ../nbs/03_metrics.ipynb #95ff9eb2
-def accuracy(tp, fp, fn, tn): # counts, or arrays of counts
+# %% ../nbs/03_metrics.ipynb #517f4351
+def accuracy(tp, fp, fn, tn):  # counts, or arrays of counts
     "Equation 1: the share of right answers, in [0, 1]; 0.0 when there are none at all."
     return ratio(tp + tn, tp + fp + tn + fn)
 
-# %% ../nbs/03_metrics.ipynb #b93f08aa
-def precision(tp, fp): # counts, or arrays of counts
+# %% ../nbs/03_metrics.ipynb #351eeea7
+def precision(tp, fp):  # counts, or arrays of counts
     "Equation 2: the share of positive answers that are right, in [0, 1]; 0.0 when there are none."
     return ratio(tp, tp + fp)
 
-# %% ../nbs/03_metrics.ipynb #ab6eb747
-def recall(tp, fn): # counts, or arrays of counts
+# %% ../nbs/03_metrics.ipynb #01584c2e
+def recall(tp, fn):  # counts, or arrays of counts
     "Equation 3: the share of positive cases that are found, in [0, 1]; 0.0 when there are none."
     return ratio(tp, tp + fn)
 
-# %% ../nbs/03_metrics.ipynb #a3fa5514
-def f1_score(tp, fp, fn): # counts, or arrays of counts
+# %% ../nbs/03_metrics.ipynb #6c57e9c1
+def f1_score(tp, fp, fn):  # counts, or arrays of counts
     "Equation 4: the harmonic mean of precision and recall, in [0, 1]; 0.0 when both are 0."
     p, r = precision(tp, fp), recall(tp, fn)
     return ratio(2 * r * p, r + p)
 
-# %% ../nbs/03_metrics.ipynb #0fd88557
-def as_boxes(boxes, # anything that holds N boxes, or one
-             )->np.ndarray: # float64 N x 4
+# %% ../nbs/03_metrics.ipynb #ab378a2c
+def as_boxes(
+    boxes,  # anything that holds N boxes, or one
+) -> np.ndarray:  # float64 N x 4
     "Boxes as an N x 4 array of pixel xyxy. Raises ValueError when the numbers do not come in fours."
     array = np.asarray(boxes, float)
     if array.size and array.shape[-1] != 4:
         raise ValueError(f"as_boxes: expected boxes as rows of x0, y0, x1, y1, got an array of shape {array.shape}")
     return array.reshape(-1, 4)
 
-def box_area(boxes, # N x 4, pixel xyxy, half-open
-             )->np.ndarray: # N areas in square pixels
+
+def box_area(
+    boxes,  # N x 4, pixel xyxy, half-open
+) -> np.ndarray:  # N areas in square pixels
     "Areas of boxes; 0 for a box without extent."
     return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(1)
 
-# %% ../nbs/03_metrics.ipynb #05d46637
-def box_iou(a, # N x 4, pixel xyxy, half-open
-            b, # M x 4, pixel xyxy, half-open
-            )->np.ndarray: # N x M, in [0, 1]
+# %% ../nbs/03_metrics.ipynb #1fd1d5ef
+def box_iou(
+    a,  # N x 4, pixel xyxy, half-open
+    b,  # M x 4, pixel xyxy, half-open
+) -> np.ndarray:  # N x M, in [0, 1]
     "Intersection over union of every box of `a` with every box of `b`; 0 where both are empty."
     a, b = as_boxes(a), as_boxes(b)
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     common = np.clip(high - low, 0, None).prod(2)
     return ratio(common, box_area(a)[:, None] + box_area(b)[None] - common)
 
-# %% ../nbs/03_metrics.ipynb #4377bcb2
-def match_boxes(pred, # N x 4 predicted boxes, pixel xyxy
-                scores, # N scores, higher is surer
-                true, # M x 4 true boxes, pixel xyxy
-                iou=0.5, # the least overlap that counts
-                )->np.ndarray: # for every predicted box the index of its true box, or -1
+# %% ../nbs/03_metrics.ipynb #7af508aa
+def match_boxes(
+    pred,  # N x 4 predicted boxes, pixel xyxy
+    scores,  # N scores, higher is surer
+    true,  # M x 4 true boxes, pixel xyxy
+    iou=0.5,  # the least overlap that counts
+) -> np.ndarray:  # for every predicted box the index of its true box, or -1
     "Greedy one-to-one matching by score; among equal scores (or overlaps) the first box goes first."
     scores, overlap = np.asarray(scores, float).reshape(-1), box_iou(pred, true)
     n, m = overlap.shape
-    if len(scores) != n: raise ValueError(f"match_boxes: expected one score a box, got {len(scores)} scores for {n} boxes")
+    if len(scores) != n:
+        raise ValueError(f"match_boxes: expected one score a box, got {len(scores)} scores for {n} boxes")
     match = np.full(n, -1)
     for i in np.argsort(-scores, kind="stable") if m else []:
         best = overlap[i].argmax()
@@ -100,10 +108,11 @@ def match_boxes(pred, # N x 4 predicted boxes, pixel xyxy
             overlap[:, best] = -1  # taken
     return match
 
-# %% ../nbs/03_metrics.ipynb #bc9ff22b
-def detection_counts(detections: list, # a dict an image: path, width, height, boxes, scores, true_boxes
-                     threshold: float, # boxes with at least this score count
-                     )->pd.DataFrame: # a row an image: path, tp, fp, fn, present, found
+# %% ../nbs/03_metrics.ipynb #f147e0bb
+def detection_counts(
+    detections: list,  # a dict an image: path, width, height, boxes, scores, true_boxes
+    threshold: float,  # boxes with at least this score count
+) -> pd.DataFrame:  # a row an image: path, tp, fp, fn, present, found
     "True positive, false positive and missed boxes of each image, and whether a lesion is there and was reported."
     rows = []
     for d in detections:
@@ -113,9 +122,10 @@ def detection_counts(detections: list, # a dict an image: path, width, height, b
         rows.append((d["path"], tp, len(match) - tp, true - tp, true > 0, len(match) > 0))
     return pd.DataFrame(rows, columns=["path", "tp", "fp", "fn", "present", "found"])
 
-# %% ../nbs/03_metrics.ipynb #07a84688
-def choose_threshold(detections: list, # results on validation images, never on the test split
-                     )->float: # one of the scores, or 0.5
+# %% ../nbs/03_metrics.ipynb #6802ae40
+def choose_threshold(
+    detections: list,  # results on validation images, never on the test split
+) -> float:  # one of the scores, or 0.5
     """The score threshold with the greatest box F1; the highest one among equals.
 
     When no box is right at any threshold they are all equally bad, and the answer is 0.5."""
@@ -124,63 +134,87 @@ def choose_threshold(detections: list, # results on validation images, never on 
     right = np.concatenate([np.zeros(0, bool), *(match_boxes(d["boxes"], d["scores"], d["true_boxes"]) >= 0 for d in detections)])
     order = np.argsort(-scores, kind="stable")
     scores, tp = scores[order], right[order].cumsum()
-    if not tp.any(): return 0.5
+    if not tp.any():
+        return 0.5
     f1 = f1_score(tp, np.arange(1, len(tp) + 1) - tp, total - tp)
     f1[:-1][scores[:-1] == scores[1:]] = -1  # equal scores are kept or dropped together
     return float(str(np.float32(scores[f1.argmax()])))  # 0.6, not 0.6000000238
 
-# %% ../nbs/03_metrics.ipynb #4a5f0180
-def mean_average_precision(detections: list, # a dict an image: boxes, scores, true_boxes
-                           )->tuple[float, float]: # (map50, map50_95), in [0, 1]
+# %% ../nbs/03_metrics.ipynb #a0fb3c29
+def mean_average_precision(
+    detections: list,  # a dict an image: boxes, scores, true_boxes
+) -> tuple[float, float]:  # (map50, map50_95), in [0, 1]
     """COCO average precision of class-agnostic boxes at IoU 0.5, and averaged over IoU 0.5 to 0.95.
 
     Uses all boxes whatever their score, at most 100 an image; 0.0 when there is no true box.
     Imports torch (through torchmetrics) when called."""
     import torch
     from torchmetrics.detection import MeanAveragePrecision
+
     metric = MeanAveragePrecision(box_format="xyxy", backend="pycocotools")
     metric.warn_on_many_detections = False
     boxes = lambda b: torch.tensor(as_boxes(b), dtype=torch.float32)
     labels = lambda b: torch.zeros(len(as_boxes(b)), dtype=torch.int64)
-    metric.update([dict(boxes=boxes(d["boxes"]), labels=labels(d["boxes"]), scores=torch.tensor(np.asarray(d["scores"], np.float32)))
-                   for d in detections], [dict(boxes=boxes(d["true_boxes"]), labels=labels(d["true_boxes"])) for d in detections])
-    if not any(len(as_boxes(d["true_boxes"])) for d in detections): return 0.0, 0.0
+    metric.update(
+        [
+            dict(boxes=boxes(d["boxes"]), labels=labels(d["boxes"]), scores=torch.tensor(np.asarray(d["scores"], np.float32)))
+            for d in detections
+        ],
+        [dict(boxes=boxes(d["true_boxes"]), labels=labels(d["true_boxes"])) for d in detections],
+    )
+    if not any(len(as_boxes(d["true_boxes"])) for d in detections):
+        return 0.0, 0.0
     result = metric.compute()
     return float(result["map_50"]), float(result["map"])
 
-# %% ../nbs/03_metrics.ipynb #cfa576d8
-def bootstrap_interval(statistic, # called with resampled arrays and axis=-1; may return several values (first axis)
-                       *arrays, # one value an image along the last axis, all of one length
-                       n_boot=1000, # resamples
-                       seed=0, # the same seed gives the same interval
-                       )->tuple: # (low, high), floats, or arrays when the statistic returns several values
+# %% ../nbs/03_metrics.ipynb #4db01eb7
+def bootstrap_interval(
+    statistic,  # called with resampled arrays and axis=-1; may return several values (first axis)
+    *arrays,  # one value an image along the last axis, all of one length
+    n_boot=1000,  # resamples
+    seed=0,  # the same seed gives the same interval
+) -> tuple:  # (low, high), floats, or arrays when the statistic returns several values
     """Percentile 95 % interval of a statistic, resampling images with replacement.
 
     A single image gives an interval of no width. Raises ValueError when there is none."""
     n = np.shape(arrays[0])[-1]
-    if n == 0: raise ValueError("bootstrap_interval: expected at least one image, got none; is the test split empty?")
-    if n == 1: low = high = statistic(*map(np.asarray, arrays), axis=-1)
+    if n == 0:
+        raise ValueError("bootstrap_interval: expected at least one image, got none; is the test split empty?")
+    if n == 1:
+        low = high = statistic(*map(np.asarray, arrays), axis=-1)
     else:
-        result = bootstrap(tuple(map(np.asarray, arrays)), statistic, n_resamples=n_boot, batch=250, vectorized=True,
-                           paired=True, axis=-1, method="percentile", rng=np.random.default_rng(seed))
+        result = bootstrap(
+            tuple(map(np.asarray, arrays)),
+            statistic,
+            n_resamples=n_boot,
+            batch=250,
+            vectorized=True,
+            paired=True,
+            axis=-1,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
         low, high = result.confidence_interval
     return (float(low), float(high)) if np.ndim(low) == 0 else (low, high)
 
-# %% ../nbs/03_metrics.ipynb #cf041e60
+# %% ../nbs/03_metrics.ipynb #c0e45322
 def _detection(tp, fp, fn, correct, axis=-1):
     "Accuracy, precision, recall and F1 from per-image counts."
     tp, fp, fn = tp.sum(axis), fp.sum(axis), fn.sum(axis)
     return np.stack([correct.mean(axis), precision(tp, fp), recall(tp, fn), f1_score(tp, fp, fn)])
 
-def detection_scores(detections: list, # results on the test images: a dict an image
-                     threshold: float, # from `choose_threshold` on validation images
-                     n_boot=1000, # bootstrap resamples
-                     seed=0, # of the bootstrap
-                     )->tuple[dict, dict]: # (metrics, ci95): name -> value, name -> [low, high]
+
+def detection_scores(
+    detections: list,  # results on the test images: a dict an image
+    threshold: float,  # from `choose_threshold` on validation images
+    n_boot=1000,  # bootstrap resamples
+    seed=0,  # of the bootstrap
+) -> tuple[dict, dict]:  # (metrics, ci95): name -> value, name -> [low, high]
     """A detector's metrics: accuracy (images), precision, recall, f1 (boxes), map50, map50_95, threshold (section 3.4).
 
     Intervals for the first four. Raises ValueError without images."""
-    if not detections: raise ValueError("detection_scores: expected results of at least one image, got none")
+    if not detections:
+        raise ValueError("detection_scores: expected results of at least one image, got none")
     counts = detection_counts(detections, threshold)
     arrays = [counts[k].to_numpy() for k in ("tp", "fp", "fn")] + [(counts.present == counts.found).to_numpy()]
     names = ["accuracy", "precision", "recall", "f1"]
@@ -201,11 +235,12 @@ def _macro(labels, predicted):
     occurs = (tp + fp + fn) > 0
     return [x.sum(1) / occurs.sum(1) for x in (precision(tp, fp), recall(tp, fn), f1_score(tp, fp, fn))]
 
-# %% ../nbs/03_metrics.ipynb #87d35a18
-def calibration_error(confidence, # ... x N, probability of the chosen class, in [0, 1]
-                      correct, # ... x N bool, the chosen class is the true one
-                      bins=15, # of equal width, each without its lower edge
-                      )->np.ndarray: # ..., in [0, 1]
+# %% ../nbs/03_metrics.ipynb #08828ca0
+def calibration_error(
+    confidence,  # ... x N, probability of the chosen class, in [0, 1]
+    correct,  # ... x N bool, the chosen class is the true one
+    bins=15,  # of equal width, each without its lower edge
+) -> np.ndarray:  # ..., in [0, 1]
     "Expected calibration error: the mean gap between confidence and share of right answers, weighted by bin size."
     confidence, correct = np.asarray(confidence, float), np.asarray(correct, float)
     shape, n = confidence.shape[:-1], confidence.shape[-1]
@@ -214,8 +249,9 @@ def calibration_error(confidence, # ... x N, probability of the chosen class, in
     gap = np.bincount(which.ravel(), (correct - confidence).ravel(), minlength=b * bins).reshape(b, bins)
     return (np.abs(gap).sum(1) / n).reshape(shape)
 
-# %% ../nbs/03_metrics.ipynb #bea8d44d
+# %% ../nbs/03_metrics.ipynb #1859dece
 NAMES = ("accuracy", "precision", "recall", "f1", "accuracy_binary", "precision_binary", "recall_binary", "f1_binary", "ece")
+
 
 def _classification(labels, predicted, confidence, axis=-1):
     "The metrics of NAMES for ... x N arrays: len(NAMES) x ... values."
@@ -224,115 +260,162 @@ def _classification(labels, predicted, confidence, axis=-1):
     none, correct = CLASSES.index("no_tumor"), labels == predicted
     true, said = labels != none, predicted != none
     tp, fp, fn, tn = ((x & y).sum(1) for x, y in ((true, said), (~true, said), (true, ~said), (~true, ~said)))
-    rows = [correct.mean(1), *_macro(labels, predicted), accuracy(tp, fp, fn, tn), precision(tp, fp),
-            recall(tp, fn), f1_score(tp, fp, fn), calibration_error(confidence, correct)]
+    rows = [
+        correct.mean(1),
+        *_macro(labels, predicted),
+        accuracy(tp, fp, fn, tn),
+        precision(tp, fp),
+        recall(tp, fn),
+        f1_score(tp, fp, fn),
+        calibration_error(confidence, correct),
+    ]
     return np.stack(rows).reshape(len(NAMES), *shape)
 
-# %% ../nbs/03_metrics.ipynb #62115d77
-def classification_scores(labels, # N true classes, as ids 0-3 or as names
-                          probabilities, # N x 4 in the order of CLASSES, rows add up to 1
-                          n_boot=1000, # bootstrap resamples
-                          seed=0, # of the bootstrap
-                          )->tuple[dict, dict]: # (metrics, ci95): name -> value, name -> [low, high]
+# %% ../nbs/03_metrics.ipynb #36ca2772
+def classification_scores(
+    labels,  # N true classes, as ids 0-3 or as names
+    probabilities,  # N x 4 in the order of CLASSES, rows add up to 1
+    n_boot=1000,  # bootstrap resamples
+    seed=0,  # of the bootstrap
+) -> tuple[dict, dict]:  # (metrics, ci95): name -> value, name -> [low, high]
     """A classifier's metrics: accuracy, macro precision, recall, f1; the same four for tumour vs none; ece (section 3.4).
 
     Macro averages leave out classes that neither occur nor are predicted. Raises ValueError for
     other shapes, unknown labels, or rows that are not probabilities."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, float)
-    if labels.dtype.kind not in "iu": labels = np.array([CLASSES.index(x) if x in CLASSES else -1 for x in labels], int)
+    if labels.dtype.kind not in "iu":
+        labels = np.array([CLASSES.index(x) if x in CLASSES else -1 for x in labels], int)
     if probabilities.shape != (len(labels), len(CLASSES)) or not len(labels):
-        raise ValueError(f"classification_scores: expected {len(CLASSES)} probabilities for each of at least one label, "
-                         f"got an array of shape {probabilities.shape} for {len(labels)} labels")
+        raise ValueError(
+            f"classification_scores: expected {len(CLASSES)} probabilities for each of at least one label, "
+            f"got an array of shape {probabilities.shape} for {len(labels)} labels"
+        )
     if labels.min() < 0 or labels.max() >= len(CLASSES):
         raise ValueError(f"classification_scores: expected labels among {CLASSES} or ids 0 to {len(CLASSES) - 1}, got another one")
     if not (np.allclose(probabilities.sum(1), 1, atol=1e-2) and probabilities.min() >= 0):
         raise ValueError("classification_scores: expected rows of probabilities that add up to 1; apply softmax to logits first")
     arrays = labels, probabilities.argmax(1), probabilities.max(1)
     low, high = bootstrap_interval(_classification, *arrays, n_boot=n_boot, seed=seed)
-    return (dict(zip(NAMES, _classification(*arrays).tolist())),
-            {k: [float(l), float(h)] for k, l, h in zip(NAMES, low, high)})
+    return (dict(zip(NAMES, _classification(*arrays).tolist())), {k: [float(l), float(h)] for k, l, h in zip(NAMES, low, high)})
 
-# %% ../nbs/03_metrics.ipynb #d272db3a
+# %% ../nbs/03_metrics.ipynb #53b0888e
 def _pair(a, b):
     "Two masks as bool arrays, or ValueError when their shapes differ."
     a, b = np.asarray(a, bool), np.asarray(b, bool)
-    if a.shape != b.shape: raise ValueError(f"expected two masks of one shape, got {a.shape} and {b.shape}; resize one of them")
+    if a.shape != b.shape:
+        raise ValueError(f"expected two masks of one shape, got {a.shape} and {b.shape}; resize one of them")
     return a, b
 
-def dice(a, # bool H x W
-         b, # bool H x W
-         )->float: # in [0, 1]
+
+def dice(
+    a,  # bool H x W
+    b,  # bool H x W
+) -> float:  # in [0, 1]
     "Dice coefficient of two masks; 1.0 when both are empty, as they agree. Raises ValueError when shapes differ."
     a, b = _pair(a, b)
     return ratio(2 * (a & b).sum(), a.sum() + b.sum()) if a.any() or b.any() else 1.0
 
-def mask_iou(a, # bool H x W
-             b, # bool H x W
-             )->float: # in [0, 1]
+
+def mask_iou(
+    a,  # bool H x W
+    b,  # bool H x W
+) -> float:  # in [0, 1]
     "Intersection over union of two masks; 1.0 when both are empty, as they agree. Raises ValueError when shapes differ."
     a, b = _pair(a, b)
     return ratio((a & b).sum(), (a | b).sum()) if a.any() or b.any() else 1.0
 
-# %% ../nbs/03_metrics.ipynb #b3e18977
-def _outline(mask): return mask & ~binary_erosion(mask)
+# %% ../nbs/03_metrics.ipynb #065352c4
+def _outline(mask):
+    return mask & ~binary_erosion(mask)
 
-def hd95(a, # bool H x W
-         b, # bool H x W
-         )->float: # pixels
+
+def hd95(
+    a,  # bool H x W
+    b,  # bool H x W
+) -> float:  # pixels
     """95 % Hausdorff distance: the larger of the two directed 95th percentiles of outline distances.
 
     0.0 when both masks are empty; the image's diagonal, the worst there is, when one of them is.
     Raises ValueError when shapes differ."""
     a, b = _pair(a, b)
-    if not (a.any() and b.any()): return float(np.hypot(*a.shape)) if a.any() or b.any() else 0.0
+    if not (a.any() and b.any()):
+        return float(np.hypot(*a.shape)) if a.any() or b.any() else 0.0
     a, b = _outline(a), _outline(b)
     return float(max(np.percentile(distance_transform_edt(~y)[x], 95) for x, y in ((a, b), (b, a))))
 
-# %% ../nbs/03_metrics.ipynb #74e2cd62
-def fill_box(box, # pixel xyxy, half-open
-             shape, # (H, W)
-             )->np.ndarray: # bool H x W
+# %% ../nbs/03_metrics.ipynb #b50a09e8
+def fill_box(
+    box,  # pixel xyxy, half-open
+    shape,  # (H, W)
+) -> np.ndarray:  # bool H x W
     "The mask of all pixels whose centre lies in the box."
     x0, y0, x1, y1 = np.asarray(box, float).reshape(4)
-    y, x = np.ogrid[:shape[0], :shape[1]]
+    y, x = np.ogrid[: shape[0], : shape[1]]
     return (x0 <= x + 0.5) & (x + 0.5 < x1) & (y0 <= y + 0.5) & (y + 0.5 < y1)
 
-def fill_ellipse(box, # pixel xyxy, half-open
-                 shape, # (H, W)
-                 )->np.ndarray: # bool H x W
+
+def fill_ellipse(
+    box,  # pixel xyxy, half-open
+    shape,  # (H, W)
+) -> np.ndarray:  # bool H x W
     "The mask of all pixels whose centre lies in the ellipse inscribed in the box."
     x0, y0, x1, y1 = np.asarray(box, float).reshape(4)
-    y, x = np.ogrid[:shape[0], :shape[1]]
+    y, x = np.ogrid[: shape[0], : shape[1]]
     a, b = max(x1 - x0, 1e-9) / 2, max(y1 - y0, 1e-9) / 2
-    return ((x + 0.5 - (x0 + x1) / 2) / a)**2 + ((y + 0.5 - (y0 + y1) / 2) / b)**2 <= 1
+    return ((x + 0.5 - (x0 + x1) / 2) / a) ** 2 + ((y + 0.5 - (y0 + y1) / 2) / b) ** 2 <= 1
 
-# %% ../nbs/03_metrics.ipynb #11821667
-def segmentation_scores(frame: pd.DataFrame, # a row an image; columns among dice, iou, hd95, dice_filled_box, dice_ellipse
-                        n_boot=1000, # bootstrap resamples
-                        seed=0, # of the bootstrap
-                        )->tuple[dict, dict]: # (metrics, ci95): name -> mean, name -> [low, high]
+# %% ../nbs/03_metrics.ipynb #cdd0b599
+def segmentation_scores(
+    frame: pd.DataFrame,  # a row an image; columns among dice, iou, hd95, dice_filled_box, dice_ellipse
+    n_boot=1000,  # bootstrap resamples
+    seed=0,  # of the bootstrap
+) -> tuple[dict, dict]:  # (metrics, ci95): name -> mean, name -> [low, high]
     "Mean of each per-image column, with its interval; other columns are ignored. Raises ValueError for missing values."
     names = [k for k in ("dice", "iou", "hd95", "dice_filled_box", "dice_ellipse") if k in frame]
     values = frame[names].to_numpy(float).T
     if not names or not np.isfinite(values).all():
-        raise ValueError(f"segmentation_scores: expected finite numbers in columns such as dice, iou, hd95; got {list(frame)}"
-                         f" with {int((~np.isfinite(values)).sum())} missing values")
+        raise ValueError(
+            f"segmentation_scores: expected finite numbers in columns such as dice, iou, hd95; got {list(frame)}"
+            f" with {int((~np.isfinite(values)).sum())} missing values"
+        )
     low, high = bootstrap_interval(np.mean, values, n_boot=n_boot, seed=seed)
     return dict(zip(names, values.mean(1).tolist())), {k: [float(l), float(h)] for k, l, h in zip(names, low, high)}
 
-# %% ../nbs/03_metrics.ipynb #ed333f20
-def detections_to_frame(detections: list, # a dict an image: path, width, height, boxes, scores, true_boxes
-                        )->pd.DataFrame: # the same columns; boxes, scores and true_boxes as JSON text
+# %% ../nbs/03_metrics.ipynb #205c2a1b
+def detections_to_frame(
+    detections: list,  # a dict an image: path, width, height, boxes, scores, true_boxes
+) -> pd.DataFrame:  # the same columns; boxes, scores and true_boxes as JSON text
     "A detector's results as a table for a CSV file."
     text = lambda a: json.dumps([[float(str(np.float32(v))) for v in row] for row in a])
-    return pd.DataFrame([dict(path=d["path"], width=int(d["width"]), height=int(d["height"]), boxes=text(as_boxes(d["boxes"])),
-                              scores=json.dumps([float(str(np.float32(s))) for s in d["scores"]]),
-                              true_boxes=text(as_boxes(d["true_boxes"]))) for d in detections],
-                        columns=["path", "width", "height", "boxes", "scores", "true_boxes"])
+    return pd.DataFrame(
+        [
+            dict(
+                path=d["path"],
+                width=int(d["width"]),
+                height=int(d["height"]),
+                boxes=text(as_boxes(d["boxes"])),
+                scores=json.dumps([float(str(np.float32(s))) for s in d["scores"]]),
+                true_boxes=text(as_boxes(d["true_boxes"])),
+            )
+            for d in detections
+        ],
+        columns=["path", "width", "height", "boxes", "scores", "true_boxes"],
+    )
 
-def detections_from_frame(frame: pd.DataFrame, # as `detections_to_frame` made it
-                          )->list: # a dict an image; boxes float32 N x 4, scores float32 N
+
+def detections_from_frame(
+    frame: pd.DataFrame,  # as `detections_to_frame` made it
+) -> list:  # a dict an image; boxes float32 N x 4, scores float32 N
     "A detector's results from the table of a CSV file."
     array = lambda text, *shape: np.array(json.loads(text), np.float32).reshape(*shape)
-    return [dict(path=r.path, width=int(r.width), height=int(r.height), boxes=array(r.boxes, -1, 4),
-                 scores=array(r.scores, -1), true_boxes=array(r.true_boxes, -1, 4)) for r in frame.itertuples()]
+    return [
+        dict(
+            path=r.path,
+            width=int(r.width),
+            height=int(r.height),
+            boxes=array(r.boxes, -1, 4),
+            scores=array(r.scores, -1),
+            true_boxes=array(r.true_boxes, -1, 4),
+        )
+        for r in frame.itertuples()
+    ]

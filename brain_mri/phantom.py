@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['VERSION', 'SELLA', 'PLANES', 'RANGES', 'CENTRES', 'KINDS', 'template', 'smooth_field', 'slice_grid', 'sample', 'head',
            'rician_magnitude', 'scan', 'blob', 'paint_glioma', 'paint_meningioma', 'paint_pituitary', 'Kind',
-           'choose_centre', 'Phantom', 'make_phantom', 'add_lesion', 'yolo_line', 'write_scan', 'write_phantoms',
-           'filled_box_dice']
+           'choose_centre', 'Phantom', 'make_phantom', 'add_lesion', 'yolo_line', 'write_scan', 'scan_files',
+           'write_phantoms', 'filled_box_dice']
 
-# %% ../nbs/01_phantom.ipynb #7adff4c6
+# %% ../nbs/01_phantom.ipynb #48e8a835
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +17,11 @@ import cv2
 import nibabel
 import nilearn
 import numpy as np
+from joblib import Parallel, delayed
 from PIL import Image
 from scipy import ndimage
 
-from .data import BOXES, CLASS_FOLDERS, CLASSES, LABELS, MASKS, SPLIT_FOLDERS, mask_box, to_yolo
+from .data import BOXES, CLASS_FOLDERS, CLASSES, LABELS, MASKS, SPLIT_FOLDERS, TRUE_MASKS, mask_box, to_yolo
 
 # %% ../nbs/01_phantom.ipynb #0d707472
 VERSION = 1  # of the generator; a change of any phantom raises it
@@ -143,33 +144,35 @@ def blob(
     edge = radius * (1 + sum(w * np.cos(k * angle + p) for k, w, p in zip(waves, weights, phases))).clip(0.35)
     return (1 - np.hypot(u, v) / edge).astype(np.float32)
 
-# %% ../nbs/01_phantom.ipynb #d8eb3b14
+# %% ../nbs/01_phantom.ipynb #bd83306e
 def paint_glioma(rng, signal, depth, inside, reach):
     """Paint a glioma into `signal`, float32 H x W (oedema, rim, core), and return its mask, bool H x W: rim and core, as annotators draw it."""
     lesion = (depth > 0) & inside
-    oedema = (depth > -rng.uniform(0.15, 0.8)) & inside & ~lesion
-    signal[oedema] *= rng.uniform(0.72, 0.95)
-    rim = rng.uniform(0.1, 0.35)
-    enhancing = rng.random() < 0.75
-    signal[lesion] = reach * (rng.uniform(1.05, 1.6) if enhancing else rng.uniform(0.5, 0.8))
-    core = lesion & (depth > rim)
-    signal[core] = reach * rng.uniform(0.25, 0.7)
+    oedema = (depth > -rng.uniform(0.3, 0.9)) & inside & ~lesion
+    signal[oedema] *= rng.uniform(0.6, 0.85)
+    rim = rng.uniform(0.2, 0.45)
+    signal[lesion] = reach * rng.uniform(1.1, 1.6)
+    signal[lesion & (depth > rim)] = reach * rng.uniform(0.25, 0.6)
     return lesion
 
 
 def paint_meningioma(rng, signal, depth, inside, reach):
     """Paint a meningioma into `signal`, float32 H x W, and return its mask, bool H x W: one even brightness, cut off at the skull."""
     lesion = (depth > 0) & inside
-    signal[lesion] = reach * rng.uniform(0.95, 1.6)
+    signal[lesion] = reach * rng.uniform(1.1, 1.7)
     return lesion
 
 
 def paint_pituitary(rng, signal, depth, inside, reach):
-    """Paint a pituitary tumour into `signal`, float32 H x W, and return its mask, bool H x W: even, now and then with a darker cyst."""
+    """Paint a pituitary tumour into `signal`, float32 H x W, and return its mask, bool H x W: moderately bright, with the pushed-aside gland as a brighter crescent."""
     lesion = depth > 0
-    signal[lesion] = reach * rng.uniform(0.85, 1.4)
-    if rng.random() < 0.25:
-        signal[depth > rng.uniform(0.35, 0.6)] *= rng.uniform(0.5, 0.8)
+    body = reach * rng.uniform(0.7, 1.05)
+    signal[lesion] = body
+    rows, columns = np.nonzero(lesion)
+    angle = rng.uniform(0, 2 * np.pi)
+    along = np.cos(angle) * columns + np.sin(angle) * rows
+    crescent = along > np.quantile(along, rng.uniform(0.65, 0.85))
+    signal[rows[crescent], columns[crescent]] = body * rng.uniform(1.3, 1.7)
     return lesion
 
 # %% ../nbs/01_phantom.ipynb #00e59463
@@ -266,7 +269,7 @@ def add_lesion(rng, kind, label, signal, tissue, inside, grid, plane):
                 signal[:] = painted * np.where(mask, 1 + smooth_field(rng, size, 24, 0.07), 1)
                 return mask
 
-# %% ../nbs/01_phantom.ipynb #d49b24f6
+# %% ../nbs/01_phantom.ipynb #0877b781
 def yolo_line(phantom: Phantom) -> str:
     """A phantom's label line as data set 1 has it: class, then `to_yolo` of its box; a scan without tumour gets class 2 and a box around the head."""
     height, width = phantom.image.shape
@@ -274,14 +277,32 @@ def yolo_line(phantom: Phantom) -> str:
     return f"{CLASSES.index(phantom.label)} " + " ".join(f"{value:.6f}" for value in to_yolo(box, width, height)) + "\n"
 
 
-def write_scan(root: Path, path: str, phantom: Phantom) -> None:
-    """Write a phantom's scan to `root/path` (JPEG) and its mask to `root/masks/path` with ending .png (1 bit)."""
-    for file in (root / path, root / "masks" / Path(path).with_suffix(".png")):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(root / path), phantom.image, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    Image.fromarray(phantom.mask).save(root / "masks" / Path(path).with_suffix(".png"))
+def write_scan(
+    root: Path,  # folder of the data sets
+    image: str,  # file of the scan below it, JPEG
+    mask: str,  # file of the true mask below it, PNG of 1 bit
+    line: str | None,  # file of the label line below it, or None
+    phantom: dict,  # arguments of make_phantom
+) -> None:
+    """Draw a phantom and write its scan, its mask and, with `line`, its label file."""
+    drawn = make_phantom(**phantom)
+    for file in filter(None, (image, mask, line)):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(root / image), drawn.image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    Image.fromarray(drawn.mask).save(root / mask)
+    if line:
+        (root / line).write_text(yolo_line(drawn))
 
-# %% ../nbs/01_phantom.ipynb #4728f984
+# %% ../nbs/01_phantom.ipynb #3063c067
+def scan_files(source: str, split: int, i: int, label: str) -> dict:
+    """File names (`image`, `mask`, `line`) of the i-th phantom of data set `source` (BOXES or LABELS), split 0 (train) or 1 (test)."""
+    folder = f"{source}/{list(SPLIT_FOLDERS[source].values())[split]}/{CLASS_FOLDERS[source][label]}"
+    inner = "images/" if source == BOXES else ""
+    name = f"phantom_{i:05d}"
+    line = f"{folder}/labels/{name}.txt" if source == BOXES else None
+    return {"image": f"{folder}/{inner}{name}.jpg", "mask": f"{TRUE_MASKS}/{folder}/{inner}{name}.png", "line": line}
+
+
 def write_phantoms(
     root: Path,  # an empty or missing folder
     sizes: dict,  # boxes: (train, test), labels: (train, test), masks: n
@@ -289,25 +310,17 @@ def write_phantoms(
     seed: int = 0,  # of the phantoms
 ) -> None:
     """Write phantoms in the folder layouts of data set 1, data set 2 and the image/mask set; classes in turn, the last set without `no_tumor`."""
-    root = Path(root)
-    for n, (start, split) in zip(sizes["boxes"], enumerate(SPLIT_FOLDERS[BOXES].values())):
-        for i in range(n):
-            phantom = make_phantom(start * 10**6 + i, size=size, seed=seed)
-            folder = f"{BOXES}/{split}/{CLASS_FOLDERS[BOXES][phantom.label]}"
-            write_scan(root, f"{folder}/images/phantom_{i:05d}.jpg", phantom)
-            (root / folder / "labels").mkdir(exist_ok=True)
-            (root / folder / "labels" / f"phantom_{i:05d}.txt").write_text(yolo_line(phantom))
-    for n, (start, split) in zip(sizes["labels"], enumerate(SPLIT_FOLDERS[LABELS].values(), 2)):
-        for i in range(n):
-            phantom = make_phantom(start * 10**6 + i, size=size, seed=seed)
-            write_scan(root, f"{LABELS}/{split}/{CLASS_FOLDERS[LABELS][phantom.label]}/phantom_{i:05d}.jpg", phantom)
-    for folder in ("images", "masks"):
-        (root / MASKS / folder).mkdir(parents=True, exist_ok=True)
+    scans = []
+    for number, source in enumerate((BOXES, LABELS)):
+        for split, n in enumerate(sizes["boxes" if source == BOXES else "labels"]):
+            for i in range(n):
+                label, index = CLASSES[i % 4], (2 * number + split) * 10**6 + i
+                scans.append(scan_files(source, split, i, label) | {"phantom": dict(index=index, label=label, size=size, seed=seed)})
     lesions = [name for name in CLASSES if name in KINDS]
     for i in range(sizes["masks"]):
-        phantom = make_phantom(4 * 10**6 + i, lesions[i % 3], size, seed)
-        cv2.imwrite(str(root / MASKS / "images" / f"{i + 1}.jpg"), phantom.image, [cv2.IMWRITE_JPEG_QUALITY, 95])
-        Image.fromarray(phantom.mask).save(root / MASKS / "masks" / f"{i + 1}.png")
+        files = {"image": f"{MASKS}/images/{i + 1}.jpg", "mask": f"{MASKS}/masks/{i + 1}.png", "line": None}
+        scans.append(files | {"phantom": dict(index=4 * 10**6 + i, label=lesions[i % 3], size=size, seed=seed)})
+    Parallel(n_jobs=-1 if len(scans) > 1000 else 1)(delayed(write_scan)(Path(root), **scan) for scan in scans)
 
 # %% ../nbs/01_phantom.ipynb #652f9bff
 def filled_box_dice(fill: float) -> float:

@@ -21,50 +21,58 @@ def need_scan(image):
         got = f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ValueError(f"expected a greyscale scan, uint8 H x W, got {got}; read files with brain_mri.data.read_scan")
 
-# %% ../nbs/02_preprocess.ipynb #4334a295
-def median_filter(image, # uint8 H x W
-                  size=3, # side of the neighbourhood in pixels, odd; 1 changes nothing
-                  )->np.ndarray: # uint8 H x W
+# %% ../nbs/02_preprocess.ipynb #4ff98996
+def median_filter(
+    image,  # uint8 H x W
+    size=3,  # side of the neighbourhood in pixels, odd; 1 changes nothing
+) -> np.ndarray:  # uint8 H x W
     "Replace each pixel by its neighbourhood's median; edges are repeated outwards. Raises ValueError for an even size (section 3.2)."
     need_scan(image)
-    if size < 1 or size % 2 == 0: raise ValueError(f"median_filter: expected an odd size of at least 1, got {size}")
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"median_filter: expected an odd size of at least 1, got {size}")
     return cv2.medianBlur(image, size)
 
-# %% ../nbs/02_preprocess.ipynb #74bcdea5
-def resize(image, # uint8 H x W, or a bool mask H x W
-           size, # side of the result in pixels
-           )->np.ndarray: # size x size, of the same type
+# %% ../nbs/02_preprocess.ipynb #1254f731
+def resize(
+    image,  # uint8 H x W, or a bool mask H x W
+    size,  # side of the result in pixels
+) -> np.ndarray:  # size x size, of the same type
     "Resize to a square, as section 3.2 does; other proportions are squeezed, not padded."
-    if size < 1: raise ValueError(f"resize: expected a size of at least 1 pixel, got {size}")
+    if size < 1:
+        raise ValueError(f"resize: expected a size of at least 1 pixel, got {size}")
     if image.dtype == bool:
         return cv2.resize(image.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST_EXACT).astype(bool)
     need_scan(image)
     shrinking = size < max(image.shape)
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
 
-# %% ../nbs/02_preprocess.ipynb #f521fdc0
-def scale(image, # uint8, any shape
-          )->np.ndarray: # float32 in [0, 1], same shape
+# %% ../nbs/02_preprocess.ipynb #0e343a12
+def scale(
+    image,  # uint8, any shape
+) -> np.ndarray:  # float32 in [0, 1], same shape
     "Scale by 1/255 (section 3.2). Raises ValueError for anything but uint8, so that nothing is scaled twice."
     image = np.asarray(image)
-    if image.dtype != np.uint8: raise ValueError(f"scale: expected uint8 in 0 to 255, got {image.dtype}; was it scaled before?")
+    if image.dtype != np.uint8:
+        raise ValueError(f"scale: expected uint8 in 0 to 255, got {image.dtype}; was it scaled before?")
     return image.astype(np.float32) / 255
 
-# %% ../nbs/02_preprocess.ipynb #09bf5f57
-def preprocess(image, # uint8 H x W, any proportions
-               size=224, # side of the result in pixels
-               median=3, # side of the median filter, odd; 1 switches it off
-               )->np.ndarray: # uint8 size x size
+# %% ../nbs/02_preprocess.ipynb #5e3aee6d
+def preprocess(
+    image,  # uint8 H x W, any proportions
+    size=224,  # side of the result in pixels
+    median=3,  # side of the median filter, odd; 1 switches it off
+) -> np.ndarray:  # uint8 size x size
     "Median filter, then resize (section 3.2); 1/255 is left to `scale`. Raises ValueError for anything but a uint8 H x W scan."
     return resize(median_filter(image, median), size)
 
-# %% ../nbs/02_preprocess.ipynb #e1ea1109
-def affine(shape, # (H, W) of the image
-           angle=0.0, # degrees, counter-clockwise, about the centre
-           zoom=1.0, # about the centre; above 1 magnifies, below 1 zooms out (section 3.2)
-           flip=False, # swap left and right first
-           crop=(0.0, 0.0, 1.0), # then fill the frame with this window: left, top and side as shares of the image
-           )->np.ndarray: # 2 x 3
+# %% ../nbs/02_preprocess.ipynb #3e31b31c
+def affine(
+    shape,  # (H, W) of the image
+    angle=0.0,  # degrees, counter-clockwise, about the centre
+    zoom=1.0,  # about the centre; above 1 magnifies, below 1 zooms out (section 3.2)
+    flip=False,  # swap left and right first
+    crop=(0.0, 0.0, 1.0),  # then fill the frame with this window: left, top and side as shares of the image
+) -> np.ndarray:  # 2 x 3
     "The matrix that flips, turns and zooms, then crops, in coordinates where pixel 0 reaches from 0 to 1."
     h, w = shape
     left, top, side = crop
@@ -74,23 +82,27 @@ def affine(shape, # (H, W) of the image
     window = square([[1 / side, 0, -left * w / side], [0, 1 / side, -top * h / side]])
     return (window @ turn @ mirror)[:2]
 
-# %% ../nbs/02_preprocess.ipynb #5c9ba23a
-def warp(image, # uint8 H x W
-         matrix, # 2 x 3 from `affine`
-         interpolation=cv2.INTER_LINEAR, # INTER_NEAREST for masks
-         )->np.ndarray: # uint8 H x W
+# %% ../nbs/02_preprocess.ipynb #e8ba0417
+def warp(
+    image,  # uint8 H x W
+    matrix,  # 2 x 3 from `affine`
+    interpolation=cv2.INTER_LINEAR,  # INTER_NEAREST for masks
+) -> np.ndarray:  # uint8 H x W
     "Move an image by an affine matrix; what comes from outside is black."
     m = np.array(matrix, float)
     m[:, 2] += m[:, :2] @ [0.5, 0.5] - 0.5  # from pixel edges to pixel centres
     return cv2.warpAffine(image, m, image.shape[::-1], flags=interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
-# %% ../nbs/02_preprocess.ipynb #2699225b
-def _area(box): return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
+# %% ../nbs/02_preprocess.ipynb #e1d563ba
+def _area(box):
+    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
 
-def move_corners(box, # pixel xyxy, half-open
-                 matrix, # 2 x 3 from `affine`
-                 shape, # (H, W) of the image
-                 )->tuple: # (box cut to the frame, share of it in view)
+
+def move_corners(
+    box,  # pixel xyxy, half-open
+    matrix,  # 2 x 3 from `affine`
+    shape,  # (H, W) of the image
+) -> tuple:  # (box cut to the frame, share of it in view)
     "The upright box around the moved corners of a box; share 0.0 for a box without area."
     x0, y0, x1, y1 = box
     corners = np.array([[x0, y0, 1], [x1, y0, 1], [x1, y1, 1], [x0, y1, 1]]) @ matrix.T
@@ -98,45 +110,52 @@ def move_corners(box, # pixel xyxy, half-open
     seen = full.clip(0, [shape[1], shape[0]] * 2)
     return seen, float(_area(seen) / _area(full)) if _area(box) else 0.0
 
-# %% ../nbs/02_preprocess.ipynb #5a622856
-def move_lesion(box, # pixel xyxy, half-open
-                mask, # bool H x W
-                matrix, # 2 x 3 from `affine`
-                )->tuple | None: # (box in the frame, share of the lesion in view), None when the box holds no lesion
+# %% ../nbs/02_preprocess.ipynb #6d2a3ce9
+def move_lesion(
+    box,  # pixel xyxy, half-open
+    mask,  # bool H x W
+    matrix,  # 2 x 3 from `affine`
+) -> tuple | None:  # (box in the frame, share of the lesion in view), None when the box holds no lesion
     "The box around the moved part of the mask that lies in a box."
     (x0, y0), (x1, y1) = np.floor(box[:2]).astype(int).clip(0), np.ceil(box[2:]).astype(int).clip(0)
     part = np.zeros(mask.shape, np.uint8)
     part[y0:y1, x0:x1] = mask[y0:y1, x0:x1]
-    if not part.any(): return None
+    if not part.any():
+        return None
     moved = warp(part, matrix, cv2.INTER_NEAREST) > 0
     grown = part.sum() * abs(np.linalg.det(matrix[:, :2]))
     return (mask_box(moved), float(moved.sum() / grown)) if moved.any() else (box, 0.0)
 
-# %% ../nbs/02_preprocess.ipynb #14ca8ae2
+# %% ../nbs/02_preprocess.ipynb #9e85b8cb
+def _need_shape(array, shape):
+    if array.shape != tuple(shape):
+        raise ValueError(f"Transform: expected an image or mask of shape {tuple(shape)}, got {array.shape}; sample one for this shape")
+
+# %% ../nbs/02_preprocess.ipynb #74fd23fb
 @dataclass(frozen=True)
 class Transform:
     "One drawn augmentation for images of one shape: the same for image, boxes and mask."
-    shape: tuple # (H, W)
-    matrix: np.ndarray # 2 x 3 from `affine`
-    brightness: float = 1.0 # factor on all grey values
-    contrast: float = 1.0 # factor on the distance from the mean grey value
-    visible: float = 0.5 # boxes with a smaller share left in view are dropped
 
-    def _check(self, array):
-        if array.shape != tuple(self.shape):
-            raise ValueError(f"Transform: expected an image or mask of shape {tuple(self.shape)}, got {array.shape}; sample one for this shape")
+    shape: tuple  # (H, W)
+    matrix: np.ndarray  # 2 x 3 from `affine`
+    brightness: float = 1.0  # factor on all grey values
+    contrast: float = 1.0  # factor on the distance from the mean grey value
+    visible: float = 0.5  # boxes with a smaller share left in view are dropped
 
     def image(self, image):
         "The moved and brightened image, uint8 H x W. Raises ValueError for another shape or type."
-        need_scan(image); self._check(image)
+        need_scan(image)
+        _need_shape(image, self.shape)
         moved = warp(image, self.matrix)
-        if self.brightness == self.contrast == 1: return moved
-        mean = moved.mean()
-        return (((moved - mean) * self.contrast + mean) * self.brightness).round().clip(0, 255).astype(np.uint8)
+        if self.brightness == self.contrast == 1:
+            return moved
+        changed = ((moved - moved.mean()) * self.contrast + moved.mean()) * self.brightness
+        changed[moved == 0] = 0  # the filling, and a removed background, stay black
+        return changed.round().clip(0, 255).astype(np.uint8)
 
     def mask(self, mask):
         "The moved mask, bool H x W. Raises ValueError for another shape."
-        self._check(mask)
+        _need_shape(mask, self.shape)
         return warp(np.asarray(mask, np.uint8), self.matrix, cv2.INTER_NEAREST).astype(bool)
 
     def boxes(self, boxes, mask=None):
@@ -144,23 +163,25 @@ class Transform:
 
         Without a mask a box encloses its moved corners; with one (bool H x W), the moved lesion inside it.
         Boxes with less than `visible` of their area in view are dropped."""
-        if mask is not None: self._check(mask)
+        if mask is not None:
+            _need_shape(mask, self.shape)
         boxes = np.asarray(boxes, float).reshape(-1, 4)
         moved = [(None if mask is None else move_lesion(b, mask, self.matrix)) or move_corners(b, self.matrix, self.shape) for b in boxes]
         kept = [i for i, (_, share) in enumerate(moved) if share >= max(self.visible, 1e-9)]
         return np.array([moved[i][0] for i in kept], np.float32).reshape(-1, 4), np.array(kept, int)
 
-# %% ../nbs/02_preprocess.ipynb #35cf3268
+# %% ../nbs/02_preprocess.ipynb #251623f1
 @dataclass(frozen=True)
 class Augmentation:
     "Ranges to draw augmentations from; the defaults are those of section 3.2 where it gives any."
-    rotation: tuple = (0, 45) # degrees, counter-clockwise
-    zoom: tuple = (0.5, 2) # below 1 zooms out; drawn evenly in its logarithm
-    brightness: tuple = (0.8, 1.2) # factor; not given in the paper
-    contrast: tuple = (0.8, 1.2) # factor, for the paper's "color adjustments"; not given in the paper
-    flip: float = 0.5 # probability of swapping left and right; not given in the paper
-    crop: tuple = (0.8, 1) # side of the window that is kept, as a share; not given in the paper
-    visible: float = 0.5 # boxes with a smaller share left in view are dropped
+
+    rotation: tuple = (0, 45)  # degrees, counter-clockwise
+    zoom: tuple = (0.5, 2)  # below 1 zooms out; drawn evenly in its logarithm
+    brightness: tuple = (0.8, 1.2)  # factor; not given in the paper
+    contrast: tuple = (0.8, 1.2)  # factor, for the paper's "color adjustments"; not given in the paper
+    flip: float = 0.5  # probability of swapping left and right; not given in the paper
+    crop: tuple = (0.8, 1)  # side of the window that is kept, as a share; not given in the paper
+    visible: float = 0.5  # boxes with a smaller share left in view are dropped
 
     def __post_init__(self):
         limits = dict(rotation=(-360, 360), zoom=(1e-3, 1e3), brightness=(0, 10), contrast=(0, 10), crop=(1e-3, 1))
@@ -176,25 +197,30 @@ class Augmentation:
         "Draw a Transform for images of `shape` (H, W) with a numpy Generator; the same generator state draws the same."
         side = rng.uniform(*self.crop)
         left, top = rng.uniform(0, 1 - side, 2)
-        matrix = affine(shape, rng.uniform(*self.rotation), np.exp(rng.uniform(*np.log(self.zoom))), rng.random() < self.flip, (left, top, side))
+        matrix = affine(
+            shape, rng.uniform(*self.rotation), np.exp(rng.uniform(*np.log(self.zoom))), rng.random() < self.flip, (left, top, side)
+        )
         return Transform(tuple(shape), matrix, rng.uniform(*self.brightness), rng.uniform(*self.contrast), self.visible)
 
-# %% ../nbs/02_preprocess.ipynb #49249df1
-def crop_lesion(image, # uint8 H x W
-                box, # lesion box, pixel xyxy, half-open; ignored (may be None) for the whole scan
-                mask=None, # bool H x W; only the input "mask" needs it
-                input="mask", # what stays: "mask" the lesion alone, "box" all inside the box, "whole" the whole scan
-                margin=0.1, # added on each side of the box, as a share of its longer side
-                size=224, # side of the result in pixels
-                )->np.ndarray: # uint8 size x size
+# %% ../nbs/02_preprocess.ipynb #d69c789b
+def crop_lesion(
+    image,  # uint8 H x W
+    box,  # lesion box, pixel xyxy, half-open; ignored (may be None) for the whole scan
+    mask=None,  # bool H x W; only the input "mask" needs it
+    input="mask",  # what stays: "mask" the lesion alone, "box" all inside the box, "whole" the whole scan
+    margin=0.1,  # added on each side of the box, as a share of its longer side
+    size=224,  # side of the result in pixels
+) -> np.ndarray:  # uint8 size x size
     """Cut out the lesion, pad it with black to a square and resize it (sections 3.3 and 3.5).
 
     An empty mask gives a black image. Raises ValueError for a missing box, one without area or outside
     the image, a missing mask or one of another shape than the image, a negative margin or an unknown input."""
     need_scan(image)
     h, w = image.shape
-    if input not in ("mask", "box", "whole"): raise ValueError(f"crop_lesion: expected input mask, box or whole, got {input!r}")
-    if margin < 0: raise ValueError(f"crop_lesion: expected a margin of at least 0, got {margin}")
+    if input not in ("mask", "box", "whole"):
+        raise ValueError(f"crop_lesion: expected input mask, box or whole, got {input!r}")
+    if margin < 0:
+        raise ValueError(f"crop_lesion: expected a margin of at least 0, got {margin}")
     if input == "mask":
         if mask is None or np.shape(mask) != (h, w):
             raise ValueError(f"crop_lesion: expected a mask of the image's shape {(h, w)}, got {None if mask is None else np.shape(mask)}")
@@ -204,15 +230,17 @@ def crop_lesion(image, # uint8 H x W
     left, top = x0 - (side - (x1 - x0)) // 2, y0 - (side - (y1 - y0)) // 2
     square = np.zeros((side, side), np.uint8)
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
-    square[y0 - top:y1 - top, x0 - left:x1 - left] = image[y0:y1, x0:x1]
+    square[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
     return resize(square, size)
 
+# %% ../nbs/02_preprocess.ipynb #465e4b3b
 def _window(box, margin, w, h):
     "The box with its margin in whole pixels; may reach outside the image."
     if box is None or np.size(box) != 4:
         raise ValueError(f"crop_lesion: expected a box x0, y0, x1, y1, got {box}; without one use input='whole'")
     x0, y0, x1, y1 = np.asarray(box, float).ravel().tolist()
-    if not (x1 > x0 and y1 > y0): raise ValueError(f"crop_lesion: expected a box with an area, got {[x0, y0, x1, y1]}; use input='whole'")
+    if not (x1 > x0 and y1 > y0):
+        raise ValueError(f"crop_lesion: expected a box with an area, got {[x0, y0, x1, y1]}; use input='whole'")
     if x0 >= w or y0 >= h or x1 <= 0 or y1 <= 0:
         raise ValueError(f"crop_lesion: expected a box inside the image of {w} x {h} pixels, got {[x0, y0, x1, y1]}")
     grow = margin * max(x1 - x0, y1 - y0)

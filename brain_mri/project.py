@@ -49,7 +49,7 @@ def free_names(source: str) -> set[str]:
     bound |= {alias.asname or alias.name.split(".")[0] for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for alias in n.names}
     return {n.id for n in names} - bound - set(dir(builtins))
 
-# %% ../nbs/91_project.ipynb #ae300065
+# %% ../nbs/91_project.ipynb #6b3cebe6
 def importable(sources: list[str], library: Path) -> dict[str, str]:
     """Name -> the import line that provides it, from a notebook's import cells and, before them, from its exported module in the folder `library`."""
     lines = {}
@@ -62,23 +62,32 @@ def importable(sources: list[str], library: Path) -> dict[str, str]:
     if exported and (library / f"{exported[1]}.py").is_file():
         for node in ast.parse((library / f"{exported[1]}.py").read_text()).body:
             targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
-            names = [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else [t.id for t in targets if isinstance(t, ast.Name)]
+            assigned = [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
+            names = [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else assigned
             lines |= {name: f"from {library.name}.{exported[1]} import {name}" for name in names}
     return lines
 
 
 def merged_imports(lines: set[str]) -> str:
-    """Import lines in the usual order and form: modules first, then names, one line a module, the project's own at the end."""
+    """Import lines in the usual order: Python's own, installed packages, this project; one statement a module."""
     grouped: dict[str, list[str]] = {}
-    for line in sorted(lines):
-        start, _, name = line.rpartition(" import ") if line.startswith("from") else (line, "", "")
+    for line in lines:
+        start, _, name = line.partition(" import ") if line.startswith("from") else (line, "", "")
         grouped.setdefault(start, []).append(name)
-    text = {start: f"{start} import {', '.join(names)}" if start.startswith("from") else start for start, names in grouped.items()}
-    own = [t for start, t in text.items() if start.startswith("from brain_mri")]
-    others = sorted((t for t in text.values() if t not in own), key=lambda t: (t.startswith("from"), t))
-    return "\n\n".join("\n".join(block) for block in (others, own) if block)
+    blocks = {0: [], 1: [], 2: []}
+    for start, names in sorted(grouped.items(), key=lambda item: (item[0].startswith("from"), item[0])):
+        package = start.split()[1].split(".")[0]
+        text = f"{start} import {', '.join(sorted(names))}" if names != [""] else start
+        if len(text) > 120:
+            text = (
+                f"{start} import (\n"
+                + textwrap.fill(", ".join(sorted(names)) + ",", 116, initial_indent="    ", subsequent_indent="    ")
+                + "\n)"
+            )
+        blocks[2 if package == "brain_mri" else 0 if package in sys.stdlib_module_names else 1].append(text)
+    return "\n\n".join("\n".join(block) for block in blocks.values() if block)
 
-# %% ../nbs/91_project.ipynb #5cef12d0
+# %% ../nbs/91_project.ipynb #e73d0c66
 def test_module(notebook: Path, library: Path) -> str:
     """The text of the test module of a notebook, "" without test cells. Raises ProjectError for a body that uses lesson variables or a name used twice."""
     sources = code_sources(notebook)
@@ -89,21 +98,23 @@ def test_module(notebook: Path, library: Path) -> str:
         body = source[match.end() :]
         free = free_names(body)
         if unknown := sorted(free - known.keys()):
-            raise ProjectError(f"test {match[1]} in {notebook.name} uses {', '.join(unknown)}, which only the lesson knows: build it inside the test, or export it")
+            raise ProjectError(
+                f"test {match[1]} in {notebook.name} uses {', '.join(unknown)}, which only the lesson knows: build it inside the test, or export it"
+            )
         if match[1] in functions:
             raise ProjectError(f"expected each test of {notebook.name} to have a name of its own, got {match[1]} twice")
         used |= {known[name] for name in free}
-        functions[match[1]] = f"def test_{match[1]}():\n{textwrap.indent(body.rstrip(), '    ')}\n"
+        functions[match[1]] = f"def test_{match[1]}():\n{textwrap.indent(body.rstrip(), '    ')}"
     if not functions:
         return ""
     where = notebook.relative_to(library.parent)
     head = f'"""Tests of {where}, generated from its test cells. Edit the notebook, then run `make export`."""'
-    return "\n\n\n".join([f"{head}\n\n{merged_imports(used)}" if used else head, *functions.values()])
+    return "\n\n\n".join([f"{head}\n\n{merged_imports(used)}" if used else head, *functions.values()]) + "\n"
 
 
 test_module.__test__ = False  # pytest: this is no test
 
-# %% ../nbs/91_project.ipynb #dc7b3c78
+# %% ../nbs/91_project.ipynb #23276824
 def lesson_notebooks(root: Path) -> list[Path]:
     """All notebooks of the project, lessons before solutions."""
     return sorted((root / "nbs").glob("*.ipynb")) + sorted((root / "nbs" / "solutions").glob("*.ipynb"))
@@ -113,22 +124,29 @@ def readme(root: Path) -> str:
     """README.md, made from nbs/index.ipynb."""
     cells = json.loads((root / "nbs" / "index.ipynb").read_text(encoding="utf-8"))["cells"]
     text = "\n\n".join("".join(cell["source"]).strip() for cell in cells if cell["cell_type"] == "markdown")
-    return "<!-- Made from nbs/index.ipynb by `make export`; edit that. -->\n\n" + re.sub(r"\]\((\w+\.ipynb)", r"](nbs/\1", text.replace("](../", "](")) + "\n"
+    return (
+        "<!-- Made from nbs/index.ipynb by `make export`; edit that. -->\n\n"
+        + re.sub(r"\]\((\w+\.ipynb)", r"](nbs/\1", text.replace("](../", "]("))
+        + "\n"
+    )
 
 
 def export(root: Path) -> None:
     """Write the package, the tests and README.md from the notebooks. Raises ProjectError."""
-    subprocess.run([sys.executable, "-c", "from nbdev.export import nbdev_export; nbdev_export()"], cwd=root, check=True)
-    for old in (root / "tests").glob("test_*.py"):
-        if "generated from its test cells" in old.read_text(encoding="utf-8")[:300]:
-            old.unlink()
+    subprocess.run([sys.executable, "-c", "from nbdev.doclinks import nbdev_export; nbdev_export()"], cwd=root, check=True)
+    modules = {}
     for notebook in lesson_notebooks(root):
         prefix = "solutions_" if notebook.parent.name == "solutions" else ""
         if text := test_module(notebook, root / "brain_mri"):
-            (root / "tests" / f"test_{prefix}{notebook.stem}.py").write_text(text, encoding="utf-8")
+            modules[root / "tests" / f"test_{prefix}{notebook.stem}.py"] = text
+    for old in (root / "tests").glob("test_*.py"):
+        if "generated from its test cells" in old.read_text(encoding="utf-8")[:300]:
+            old.unlink()
+    for file, text in modules.items():
+        file.write_text(text, encoding="utf-8")
     (root / "README.md").write_text(readme(root), encoding="utf-8")
 
-# %% ../nbs/91_project.ipynb #36cad6f7
+# %% ../nbs/91_project.ipynb #8fd47d03
 def out_of_step(root: Path) -> list[str]:
     """Generated files that differ from what the notebooks would generate now."""
     with tempfile.TemporaryDirectory() as folder:
@@ -144,7 +162,7 @@ def out_of_step(root: Path) -> list[str]:
 
 
 def unclean(notebook: Path) -> list[str]:
-    """What a committed notebook should not hold: outputs, counts, foreign metadata, long cells, imports in the middle of code."""
+    """What a committed notebook should not hold: outputs, counts, foreign cell metadata, long cells."""
     problems = []
     for number, cell in enumerate(json.loads(notebook.read_text(encoding="utf-8"))["cells"]):
         where = f"{notebook.name}, cell {number}"
@@ -217,10 +235,12 @@ def disagreements(root: Path) -> list[str]:
         problems.append(f"expected environment.yml to be Python 3.11, pip and requirements.lock, got {conda}")
     return problems
 
-# %% ../nbs/91_project.ipynb #18515a4b
+# %% ../nbs/91_project.ipynb #bf0da1c3
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls: export, check or lock; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m brain_mri.project", description="Keep notebooks, package, tests and requirements in step.")
+    parser = argparse.ArgumentParser(
+        prog="python -m brain_mri.project", description="Keep notebooks, package, tests and requirements in step."
+    )
     parser.add_argument("verb", choices=["export", "check", "lock"])
     verb, root = parser.parse_args(arguments).verb, Path(__file__).resolve().parent.parent
     try:

@@ -6,9 +6,9 @@
 __all__ = ['RunError', 'read_graph', 'code_cells', 'declared_parameters', 'checked', 'write_notebook', 'read_profile', 'digest',
            'module_source', 'imported_modules', 'module_digests', 'folder_digest', 'replace_text', 'Node',
            'parameters_of', 'fingerprint', 'why_stale', 'publish', 'make_ready', 'toy_project', 'finish_toy',
-           'requirements', 'first_line', 'hardware', 'provenance', 'kernel_environment', 'execute', 'smaller_picture',
-           'tidy', 'expected_minutes', 'locked', 'add_provenance', 'run_node', 'command', 'stale_nodes', 'show_status',
-           'show_summary', 'run_experiment', 'main', 'act']
+           'requirements', 'first_line', 'hardware', 'provenance', 'kernel_environment', 'stderr_to', 'execute',
+           'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance', 'run_node', 'command',
+           'stale_nodes', 'show_status', 'show_summary', 'run_experiment', 'main', 'act']
 
 # %% ../nbs/90_runner.ipynb #b51bcfbf
 import argparse
@@ -51,7 +51,7 @@ def read_graph(root: Path) -> dict[str, list[str]]:
             raise RunError(f"expected a line in nbs/graph.mk for each notebook that {name} needs, found none for {', '.join(missing)}")
     return graph
 
-# %% ../nbs/90_runner.ipynb #813415f5
+# %% ../nbs/90_runner.ipynb #1cbfc7af
 def code_cells(notebook: Path) -> list[tuple[str, bool]]:
     """The code cells of a notebook file: (source, whether it is the tagged parameters cell). Raises RunError when it is no notebook."""
     try:
@@ -60,7 +60,9 @@ def code_cells(notebook: Path) -> list[tuple[str, bool]]:
         known = ", ".join(sorted(p.stem for p in notebook.parent.glob("*.ipynb")))
         raise RunError(f"expected a notebook at {notebook}, found none; there are: {known}") from None
     except (ValueError, KeyError):
-        raise RunError(f"expected a Jupyter notebook in {notebook}, got a file that is none: restore it, for example with git checkout") from None
+        raise RunError(
+            f"expected a Jupyter notebook in {notebook}, got a file that is none: restore it, for example with git checkout"
+        ) from None
     return [("".join(c["source"]), "parameters" in c["metadata"].get("tags", [])) for c in cells if c["cell_type"] == "code"]
 
 
@@ -73,10 +75,12 @@ def declared_parameters(notebook: Path) -> dict:
             declared[node.targets[0].id] = ast.literal_eval(node.value)
     names = [n for source, tagged in cells if not tagged for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)]
     if unread := sorted(set(declared) - {n.id for n in names if isinstance(n.ctx, ast.Load)}):
-        raise RunError(f"expected each parameter of {notebook.name} to be read in a later cell, but nothing reads {', '.join(unread)}: use or remove it")
+        raise RunError(
+            f"expected each parameter of {notebook.name} to be read in a later cell, but nothing reads {', '.join(unread)}: use or remove it"
+        )
     return declared
 
-
+# %% ../nbs/90_runner.ipynb #e9a11458
 def checked(notebook: Path, overrides: dict) -> dict:
     """All parameters of a notebook after `overrides`. Raises RunError for an undeclared name or a value of another type than the default."""
     parameters = declared_parameters(notebook)
@@ -85,24 +89,40 @@ def checked(notebook: Path, overrides: dict) -> dict:
             known = ", ".join(parameters) or "none"
             raise RunError(f"{notebook.stem} declares no parameter {name!r}: it has {known}")
         default = parameters[name]
+        if isinstance(default, float) and isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                value = float(value)  # YAML takes 1e-3, without a dot, for a text
         same = type(value) is type(default) or (isinstance(default, float) and type(value) is int)
         if default is not None and not same:
-            raise RunError(f"expected {name} of {notebook.stem} to be of type {type(default).__name__} as its default {default!r}, got {value!r}")
+            raise RunError(
+                f"expected {name} of {notebook.stem} to be of type {type(default).__name__} as its default {default!r}, got {value!r}"
+            )
         parameters[name] = value
     return parameters
 
-# %% ../nbs/90_runner.ipynb #7c09a21b
+# %% ../nbs/90_runner.ipynb #42bb2583
 def write_notebook(file: Path, *sources: str, tags: tuple[int, ...] = (0,)) -> Path:
     """Write a bare notebook with one code cell a source and return its path; cells whose number is in `tags` are parameters cells."""
     cells = [
-        {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {"tags": ["parameters"] * (i in tags)}, "outputs": [], "source": source}
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": f"c{i}",
+            "metadata": {"tags": ["parameters"] * (i in tags)},
+            "outputs": [],
+            "source": source,
+        }
         for i, source in enumerate(sources)
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}))
+    file.write_text(
+        json.dumps(
+            {"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}
+        )
+    )
     return file
 
-# %% ../nbs/90_runner.ipynb #0da9c88f
+# %% ../nbs/90_runner.ipynb #b71098f4
 def read_profile(root: Path, name: str, settings: list[str] = ()) -> dict:
     """A checked profile: {"data": "phantoms" | "real", "parameters": {notebook: {name: value}}}, after settings "notebook.name=value".
 
@@ -115,7 +135,9 @@ def read_profile(root: Path, name: str, settings: list[str] = ()) -> dict:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         profile = {"data": content["data"], "parameters": {k: dict(v) for k, v in (content["parameters"] or {}).items()}}
     except (yaml.YAMLError, TypeError, KeyError, ValueError, AttributeError) as error:
-        raise RunError(f"expected the keys data and parameters, the latter notebook by notebook, in {file}, got: {' '.join(str(error).split())}") from None
+        raise RunError(
+            f"expected the keys data and parameters, the latter notebook by notebook, in {file}, got: {' '.join(str(error).split())}"
+        ) from None
     for setting in settings:
         match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", setting)
         if not match:
@@ -165,17 +187,19 @@ def module_digests(root: Path, tree: ast.AST) -> dict[str, str]:
             waiting |= imports
     return found
 
-# %% ../nbs/90_runner.ipynb #3592e8c4
+# %% ../nbs/90_runner.ipynb #9712c58d
 def folder_digest(folder: Path, cache: Path) -> str:
     """Hash of the names and contents of all files below a folder; `cache` (JSON) remembers each file's hash by size and time. Raises RunError when it is no folder."""
     if not folder.is_dir():
-        raise RunError(f"expected DATA to be a folder with the data sets, but {folder} is not a folder: pass one that exists, as in DATA=data")
+        raise RunError(
+            f"expected DATA to be a folder with the data sets, but {folder} is not a folder: pass one that exists, as in DATA=data"
+        )
     try:
         known = json.loads(cache.read_text())
     except (OSError, ValueError):
         known = {}
     seen = {}
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, followlinks=True):
         for name in names:
             file = os.path.join(parent, name)
             info = os.stat(file)
@@ -233,21 +257,32 @@ class Node:
         except (OSError, ValueError):
             return {}
 
-# %% ../nbs/90_runner.ipynb #0673a0a0
+# %% ../nbs/90_runner.ipynb #4e5ba193
 def parameters_of(node: Node) -> dict:
     """All parameters of a node's notebook under its profile. Raises RunError for a wrong profile, and for DATA beside phantoms."""
     profile = read_profile(node.root, node.profile, node.settings)
     if node.data and profile["data"] == "phantoms":
-        raise RunError(f"profile {node.profile} always uses the embedded phantoms, but DATA={node.data} was given: leave DATA out or choose PROFILE=laptop")
+        raise RunError(
+            f"profile {node.profile} always uses the embedded phantoms, but DATA={node.data} was given: leave DATA out or choose PROFILE=laptop"
+        )
+    if node.data and not node.data.is_dir():
+        raise RunError(
+            f"expected DATA to be a folder with the data sets, but {node.data} is not a folder: pass one that exists, as in DATA=data"
+        )
     return checked(node.notebook, profile["parameters"].get(node.name, {}))
 
-# %% ../nbs/90_runner.ipynb #20e0384d
+# %% ../nbs/90_runner.ipynb #7fcf8ff3
 def fingerprint(node: Node) -> dict[str, str]:
     """What a node's result depends on, part by part: hash of its code, parameters, modules, packages, inputs and data."""
     code = "\n\n".join(source for source, _ in code_cells(node.notebook))
     tree = ast.parse(code)
     parts = {"code": digest(code), "packages": digest((node.root / "requirements.lock").read_bytes())}
-    parts["parameters"] = digest(json.dumps(parameters_of(node), sort_keys=True))
+    parameters = parameters_of(node)
+    parts["parameters"] = digest(json.dumps(parameters, sort_keys=True))
+    for name in ("weights_file", "checkpoint"):  # local files of published weights
+        if parameters.get(name) and (node.root / parameters[name]).is_file():
+            info = (node.root / parameters[name]).stat()
+            parts[f"file {name}"] = digest(f"{info.st_size} {info.st_mtime_ns}")
     parts |= {f"module {name}": value for name, value in module_digests(node.root, tree).items()}
     parts |= {f"input {need.name}": need.stamp().get("result", "missing") for need in node.needs()}
     if node.data and any(isinstance(n, ast.Attribute) and n.attr == "data" and getattr(n.value, "id", "") == "run" for n in ast.walk(tree)):
@@ -265,13 +300,14 @@ def why_stale(node: Node) -> list[str]:
     gone = [path for path, size in stamp["files"].items() if not (node.root / path).is_file() or (node.root / path).stat().st_size != size]
     return [f"{part} changed" for part in changed] + ([f"{len(gone)} result files missing, such as {gone[0]}"] if gone else [])
 
-# %% ../nbs/90_runner.ipynb #cc7ffed8
+# %% ../nbs/90_runner.ipynb #e8136d58
 def publish(node: Node) -> None:
     """Put a ready result in its place and stamp it; does nothing without one, and may be called again after a kill."""
-    if not node.ready.is_dir():
+    if not (node.ready / "stamp.json").is_file():
+        shutil.rmtree(node.ready, ignore_errors=True)  # killed while tidying away what was already published
         return
     stamp = json.loads((node.ready / "stamp.json").read_text())
-    obsolete = [node.root / path for path in node.stamp().get("files", {}) if path not in stamp["files"]]
+    obsolete = [node.root / path for path in stamp.pop("before") if path not in stamp["files"]]
     node.stamp_file.unlink(missing_ok=True)
     if (node.ready / "work").is_dir():
         shutil.rmtree(node.work, ignore_errors=True)
@@ -287,13 +323,24 @@ def publish(node: Node) -> None:
     replace_text(node.stamp_file, json.dumps(stamp, indent=1))
     shutil.rmtree(node.ready)
 
-# %% ../nbs/90_runner.ipynb #6b2a9891
+# %% ../nbs/90_runner.ipynb #5b364e42
 def make_ready(node: Node, parts: dict[str, str]) -> None:
     """Turn a finished staging folder into a ready result."""
     places = {node.staging / "out": node.reports, node.staging / "work": node.work}
-    files = {f: os.path.relpath(place / f.relative_to(source), node.root) for source, place in places.items() for f in source.rglob("*") if f.is_file()}
+    files = {
+        f: os.path.relpath(place / f.relative_to(source), node.root)
+        for source, place in places.items()
+        for f in source.rglob("*")
+        if f.is_file()
+    }
     result = digest("\n".join(sorted(f"{path} {digest(file.read_bytes())}" for file, path in files.items())))
-    stamp = {"fingerprint": parts, "result": result, "files": {path: file.stat().st_size for file, path in sorted(files.items())}}
+    before = list(node.stamp().get("files", {}))
+    stamp = {
+        "fingerprint": parts,
+        "result": result,
+        "before": before,
+        "files": {path: file.stat().st_size for file, path in sorted(files.items())},
+    }
     (node.staging / "stamp.json").write_text(json.dumps(stamp))
     node.ready.parent.mkdir(parents=True, exist_ok=True)
     os.replace(node.staging, node.ready)
@@ -316,7 +363,7 @@ def finish_toy(node: Node, text: str) -> None:
         file.write_text(text)
     make_ready(node, fingerprint(node))
 
-# %% ../nbs/90_runner.ipynb #fc551cd2
+# %% ../nbs/90_runner.ipynb #5e2cc3b4
 def requirements(root: Path) -> list[str]:
     """Names of the packages that settings.ini asks for."""
     config = ConfigParser()
@@ -327,7 +374,8 @@ def requirements(root: Path) -> list[str]:
 def first_line(command: list[str], cwd: Path | None = None) -> str:
     """The first line that a command prints, or "" when it cannot run."""
     with contextlib.suppress(OSError):
-        return (subprocess.run(command, cwd=cwd, capture_output=True, text=True).stdout.splitlines() or [""])[0]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+        return (done.stdout.splitlines() or [""])[0] if done.returncode == 0 else ""
     return ""
 
 
@@ -338,7 +386,7 @@ def hardware() -> str:
         processor = found[1] if found else platform.machine()
         cores = len(os.sched_getaffinity(0))
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-        return f"{processor}, {cores} cores, {memory} GB, {first_line(['nvidia-smi', '-L']) or 'no GPU'}"
+        return f"{processor}, {cores} cores, {memory} GB, {first_line(['nvidia-smi', '--query-gpu=name', '--format=csv,noheader']) or 'no GPU'}"
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 # %% ../nbs/90_runner.ipynb #ea3b5bae
@@ -358,7 +406,7 @@ def provenance(node: Node, seconds: float) -> dict:
         "peak_memory_gb": round(usage / 2**30, 2),
     }
 
-# %% ../nbs/90_runner.ipynb #04e7314f
+# %% ../nbs/90_runner.ipynb #6de2bcc8
 def kernel_environment(node: Node, out: Path, work: Path) -> dict[str, str]:
     """Environment variables of a notebook's kernel."""
     caches = node.root / "runs" / ".caches"
@@ -376,6 +424,20 @@ def kernel_environment(node: Node, out: Path, work: Path) -> dict[str, str]:
     }
 
 
+@contextlib.contextmanager
+def stderr_to(file: Path):
+    """Send everything that this process and its children write to standard error into `file`; kernels of large frameworks are talkative."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    saved = os.dup(2)
+    with file.open("w") as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+# %% ../nbs/90_runner.ipynb #590a9884
 def execute(node: Node, parameters: dict, out: Path, work: Path) -> None:
     """Execute a node's notebook into out/notebooks. Raises RunError with the failing cell's last line."""
     import papermill  # slow to import, and a fresh node never needs it
@@ -389,19 +451,27 @@ def execute(node: Node, parameters: dict, out: Path, work: Path) -> None:
     encrypted = Config({"KernelManager": {"transport_encryption": "auto"}})
     options = dict(kernel_name="brain-mri", cwd=str(node.root), progress_bar=False, autosave_cell_every=0, config=encrypted)
     try:
-        papermill.execute_notebook(os.path.relpath(node.notebook), os.path.relpath(target), inject, **options)
+        with stderr_to(node.runs / "logs" / f"{node.name}.txt"):
+            papermill.execute_notebook(os.path.relpath(node.notebook), os.path.relpath(target), inject, **options)
     except papermill.PapermillExecutionError as error:
-        raise RunError(f"{error.ename}: {' '.join(str(error.evalue).split())} (cell {error.exec_count} of {os.path.relpath(target)})") from None
+        raise RunError(
+            f"{error.ename}: {' '.join(str(error.evalue).split())} (cell {error.exec_count} of {os.path.relpath(target)})"
+        ) from None
+    except Exception as error:  # the kernel died (memory?), is not installed, or the disk is full
+        log = os.path.relpath(node.runs / "logs" / f"{node.name}.txt")
+        raise RunError(f"{type(error).__name__}: {' '.join(str(error).split())} (see {log})") from None
     finally:
         tidy(target, node.root)
 
-# %% ../nbs/90_runner.ipynb #d910f961
+# %% ../nbs/90_runner.ipynb #f7fd0861
 def smaller_picture(picture: str) -> str:
     """A base64 PNG with 256 colours instead of millions, if that makes it smaller; scans lose nothing that an eye can see."""
     from PIL import Image
 
     packed = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+    Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        packed, "PNG", optimize=True
+    )
     return min(base64.b64encode(packed.getvalue()).decode(), picture, key=len)
 
 
@@ -419,7 +489,7 @@ def tidy(executed: Path, root: Path) -> None:
                 data["image/png"] = smaller_picture("".join(data["image/png"]))
     replace_text(executed, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
-# %% ../nbs/90_runner.ipynb #bdecc077
+# %% ../nbs/90_runner.ipynb #66ecb174
 def expected_minutes(node: Node) -> float | None:
     """Minutes that the notebook took the last time under this profile, or None when nothing is known."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -436,7 +506,9 @@ def locked(node: Node):
         node.reports.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=node.reports).close()
     except OSError as error:
-        raise RunError(f"expected to be able to write into {node.reports} and {node.runs}, got: {error.strerror}: free the folder or the disk") from None
+        raise RunError(
+            f"expected to be able to write into {node.reports} and {node.runs}, got: {error.strerror}: free the folder or the disk"
+        ) from None
     with file.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -444,7 +516,7 @@ def locked(node: Node):
             raise RunError(f"{node.name} is already running under profile {node.profile} in another process: wait for it") from None
         yield
 
-# %% ../nbs/90_runner.ipynb #acf6da82
+# %% ../nbs/90_runner.ipynb #1475bd87
 def add_provenance(node: Node, out: Path, parameters: dict, seconds: float) -> None:
     """Add parameters and provenance to the metrics file that a run left in `out`, if it left one."""
     file = out / "metrics" / f"{node.name}.json"
@@ -460,6 +532,7 @@ def run_node(node: Node) -> None:
     parameters = parameters_of(node)
     with locked(node):
         publish(node)
+        node.failed.unlink(missing_ok=True)
         if not (reasons := why_stale(node)):
             print(f"{title} fresh", flush=True)
             return
@@ -472,10 +545,9 @@ def run_node(node: Node) -> None:
         add_provenance(node, node.staging / "out", parameters, seconds)
         make_ready(node, parts)
         publish(node)
-        node.failed.unlink(missing_ok=True)
         print(f"{title} done in {seconds / 60:.1f} min", flush=True)
 
-# %% ../nbs/90_runner.ipynb #908c7082
+# %% ../nbs/90_runner.ipynb #e6179681
 def command(node: Node, goal: str | None = None) -> str:
     """The make command that runs a node again."""
     data = f" DATA={shlex.quote(str(node.data))}" if node.data else ""
@@ -486,20 +558,29 @@ def stale_nodes(first: Node) -> dict[str, list[str]]:
     """Reasons of every stale node of the graph; a node that needs a stale one is stale too."""
     stale = {}
     for name, needs in read_graph(first.root).items():
-        publish(first.sibling(name))
+        with contextlib.suppress(RunError), locked(first.sibling(name)):
+            publish(first.sibling(name))
         reasons = why_stale(first.sibling(name)) or [f"input {need} changed" for need in needs if need in stale]
         if reasons:
             stale[name] = reasons
     return stale
 
-# %% ../nbs/90_runner.ipynb #40222b78
+# %% ../nbs/90_runner.ipynb #b782db00
 def show_status(first: Node) -> None:
     """Print a table: node, state, minutes of the last run, and why it is stale."""
     stale = stale_nodes(first)
     print(f"{'notebook':24} {'state':8} {'minutes':>7}  why")
     for name in read_graph(first.root):
         node = first.sibling(name)
-        state = "failed" if node.failed.is_file() else "stale" if name in stale and node.stamp() else "missing" if name in stale else "fresh"
+        state = (
+            "failed"
+            if name in stale and node.failed.is_file()
+            else "stale"
+            if name in stale and node.stamp()
+            else "missing"
+            if name in stale
+            else "fresh"
+        )
         minutes = expected_minutes(node)
         why = node.failed.read_text() if state == "failed" else "; ".join(stale.get(name, [])[:3])
         print(f"{name:24} {state:8} {f'{minutes:.1f}' if minutes else '':>7}  {why}")
@@ -539,10 +620,12 @@ def run_experiment(node: Node, values: str) -> None:
         print(f"{name:24} {old} {new}")
     print(f"executed notebook: {os.path.relpath(out / 'notebooks' / node.notebook.name)}")
 
-# %% ../nbs/90_runner.ipynb #5c60e00f
+# %% ../nbs/90_runner.ipynb #edab393b
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m brain_mri.runner", description="Run the notebooks of brain-mri; `make help` shows the usual ways.")
+    parser = argparse.ArgumentParser(
+        prog="python -m brain_mri.runner", description="Run the notebooks of brain-mri; `make help` shows the usual ways."
+    )
     parser.add_argument("verb", choices=["run", "check", "summary", "status", "experiment", "needs"], help="what to do")
     parser.add_argument("notebook", nargs="?", default="00_data", help="notebook without ending")
     parser.add_argument("--profile", default="demo", help="a file of nbs/profiles")
@@ -559,9 +642,10 @@ def main(arguments: list[str] | None = None) -> int:
         return act(a.verb, node, a.params)
     except RunError as error:
         if a.verb == "run":
-            replace_text(node.failed, str(error))
+            with contextlib.suppress(OSError):
+                replace_text(node.failed, str(error))
         print(f"{a.notebook if a.verb == 'run' else 'error'}: {error}", file=sys.stderr)
-        return 1
+        return 1 if a.verb == "run" else 2
 
 # %% ../nbs/90_runner.ipynb #28849e75
 def act(verb: str, node: Node, params: str) -> int:

@@ -35,7 +35,7 @@ PAPER = {  # section 4, Tables 3 and 4: accuracy, precision, recall, F1-score, p
 EXTRA = {"table3": ["map50", "map50_95"], "table4": [f"{score}_binary" for score in SCORES]}
 KINDS = {"table3": "detector", "table4": "classifier"}
 
-# %% ../nbs/50_tables.ipynb #ac424117
+# %% ../nbs/50_tables.ipynb #7cc0bad4
 def table_row(
     metrics: dict,  # a metrics file, parsed
     paper: tuple,  # the paper's accuracy, precision, recall, F1, percent
@@ -59,9 +59,11 @@ def table_row(
 def model_table(name: str, found: list[dict], digits: int = 2) -> pd.DataFrame:
     """Table 3 or 4 (`name` "table3" or "table4") from parsed metrics files, in the paper's order; models of other names are left out."""
     by_model = {metrics["model"]: metrics for metrics in found}
-    return pd.DataFrame([table_row(by_model[model], paper, EXTRA[name], digits) for model, paper in PAPER[name].items() if model in by_model])
+    return pd.DataFrame(
+        [table_row(by_model[model], paper, EXTRA[name], digits) for model, paper in PAPER[name].items() if model in by_model]
+    )
 
-# %% ../nbs/50_tables.ipynb #b8e7e6c4
+# %% ../nbs/50_tables.ipynb #dc2af94a
 TITLES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
@@ -70,7 +72,10 @@ def short_table(table: pd.DataFrame) -> str:
     if table.empty:
         return "No model of this table has run yet."
     show = lambda row, name: f"{row[name]:.1f} [{row[name + '_low']:.1f}, {row[name + '_high']:.1f}] / {row['paper_' + name]:.2f}"
-    rows = [{"model": row["model"]} | {f"{TITLES[n]}: ours [95 %] / paper": show(row, n) for n in SCORES} | {"weights": row["weights"]} for _, row in table.iterrows()]
+    rows = [
+        {"model": row["model"]} | {f"{TITLES[n]}: ours [95 %] / paper": show(row, n) for n in SCORES} | {"weights": row["weights"]}
+        for _, row in table.iterrows()
+    ]
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 # %% ../nbs/50_tables.ipynb #9e082d09
@@ -87,7 +92,7 @@ def reading(table: pd.DataFrame, models: int) -> str:
         text += f"; {second['model']} follows with {second['f1']:.1f} %, and their intervals {'overlap' if overlap else 'do not overlap'}"
     return text + "."
 
-# %% ../nbs/50_tables.ipynb #c3de3444
+# %% ../nbs/50_tables.ipynb #6f465b23
 FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Figure 1"
     "figure1": ("00_data", "Figure 1. Example images of each class."),
     "figure1b": ("10_yolov8", "Figure 1 (the paper's second of that number). Locating the tumour."),
@@ -105,11 +110,22 @@ def origin_table(found: list[dict]) -> str:
         origin = metrics.get("provenance", {})
         minutes = round(origin.get("wall_seconds", 0) / 60, 1)
         link = f"[{metrics['notebook']}](notebooks/{metrics['notebook']}.ipynb)"
-        rows.append([link, metrics["model"], metrics["dataset"], metrics["weights"], metrics["seed"], minutes, origin.get("peak_memory_gb"), origin.get("commit", "")[:10]])
+        rows.append(
+            [
+                link,
+                metrics["model"],
+                metrics["dataset"],
+                metrics["weights"],
+                metrics["seed"],
+                minutes,
+                origin.get("peak_memory_gb"),
+                origin.get("commit", "")[:10],
+            ]
+        )
     head = ["notebook", "model", "data", "weights", "seed", "minutes", "peak GB", "commit"]
     return pd.DataFrame(rows, columns=head).to_markdown(index=False, disable_numparse=True)
 
-
+# %% ../nbs/50_tables.ipynb #02d9f332
 def metric_lines(metrics: dict) -> str:
     """All metrics of a file as Markdown, each with its interval where there is one; null as "not measured"."""
     lines = []
@@ -119,25 +135,38 @@ def metric_lines(metrics: dict) -> str:
         lines.append(f"- {name}: {shown}" + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if interval and None not in interval else ""))
     return "\n".join(lines)
 
-# %% ../nbs/50_tables.ipynb #c0408418
+# %% ../nbs/50_tables.ipynb #b7efc223
 def warning(found: list[dict]) -> str:
     """What a visitor must know about the data and weights behind a report before reading a number."""
     text = []
     if any(m["dataset"].startswith("phantoms") for m in found):
-        text.append("**Measured on phantoms**, scans drawn by a program: a demonstration that the method runs and learns, not evidence about patients.")
+        text.append(
+            "**Measured on phantoms**, scans drawn by a program: a demonstration that the method runs and learns, not evidence about patients."
+        )
     if any(m["weights"] == "scratch" for m in found):
-        text.append("Models marked *scratch* started from random weights; the paper's started from published ones, so the two columns are not like for like.")
+        text.append(
+            "Models marked *scratch* started from random weights; the paper's started from published ones, so the two columns are not like for like."
+        )
     return " ".join(text)
 
-
+# %% ../nbs/50_tables.ipynb #0df6c855
 def index_page(run: Run, tables: dict[str, pd.DataFrame], figures: list[str]) -> str:
     """The text of index.md: warning, Tables 1-4, figures, the other measurements, and the origin of every number."""
-    found = [metrics for kind in ("trust", "detector", "segmenter", "classifier", "pipeline", "ablation", "benchmark") for metrics in run.all_metrics(kind)]
+    found = [
+        metrics
+        for kind in ("trust", "detector", "segmenter", "classifier", "pipeline", "ablation", "benchmark")
+        for metrics in run.all_metrics(kind)
+    ]
     stored = lambda name: (run.reports / "tables" / f"{name}.md").read_text(encoding="utf-8").strip()
     parts = [f"# Results, profile {run.reports.name}", warning(found)]
     parts += ["## Table 1. Data set 1, images with boxes", stored("table1"), "## Table 2. Data set 2, images with labels", stored("table2")]
     for name, title in {"table3": "## Table 3. Detectors", "table4": "## Table 4. Classifiers"}.items():
-        parts += [title, short_table(tables[name]), reading(tables[name], len(PAPER[name])), f"All columns: [{name}.csv](tables/{name}.csv)."]
+        parts += [
+            title,
+            short_table(tables[name]),
+            reading(tables[name], len(PAPER[name])),
+            f"All columns: [{name}.csv](tables/{name}.csv).",
+        ]
     parts.append("## Figures")
     for name in figures:
         notebook, caption = FIGURES[name]

@@ -13,6 +13,7 @@ import lightning  # noqa: F401  torch's side first: TensorFlow imported before T
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = ("DATA", "PROFILE", "LIMIT", "LAUNCH", "REPORTS", "RUNS", "NB", "PARAMS", "VENV", "PYTHON")
 PARTS = ("nbs", "brain_mri", "Makefile", "settings.ini", "setup.py", "requirements.lock", "environment.yml")
 
 
@@ -24,11 +25,13 @@ class Project:
         for name in PARTS:
             source, target = ROOT / name, root / name
             shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
+        (root / ".venv").symlink_to(sys.prefix)  # whatever environment the tests run in, make shall use it and not touch it
+        (root / ".ready").touch()
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run make in the copy; output and errors come back as one text in `stdout`."""
-        command = ["make", *arguments, f"VENV={sys.prefix}"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BRAIN_MRI_", "MAKE", "MFLAGS")) and k not in ("DATA", "PROFILE")}
+        command = ["make", "READY=.ready", *arguments]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BRAIN_MRI_", "MAKE", "MFLAGS")) and k not in SETTINGS}
         return subprocess.run(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from brain_mri.data import Scans, count_table, load_boxes, load_labels, load_masks
+from brain_mri.data import BOXES, LABELS, count_table, load_boxes, load_labels, load_masks
 from brain_mri.project import main
+from brain_mri.runner import read_profile
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = os.environ.get("DATA")  # make test DATA=folder
@@ -16,6 +17,11 @@ DATA = os.environ.get("DATA")  # make test DATA=folder
 
 def test_package_tests_readme_notebooks_and_requirements_agree(capsys):
     assert main(["check"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["smoke", "demo", "laptop", "paper"])
+def test_every_profile_fits_its_notebooks(name):
+    assert read_profile(ROOT, name)["data"] in ("phantoms", "real")
 
 
 def test_torch_and_tensorflow_share_a_process():
@@ -34,4 +40,7 @@ def test_light_modules_load_no_framework(module):
 @pytest.mark.skipif(not DATA, reason="needs the real data sets: make test DATA=folder")
 def test_the_real_sets_are_read_whole():
     frames = {name: load(DATA)[0] for name, load in {"boxes": load_boxes, "labels": load_labels, "masks": load_masks}.items()}
-    assert {name: len(frame) for name, frame in frames.items()}.keys() == {"boxes", "labels", "masks"}
+    counted = count_table(DATA, BOXES, frames["boxes"])
+    assert counted["counted"].sum() == 5249 and (counted["difference"] == 0).all()
+    assert count_table(DATA, LABELS, frames["labels"])["used"].sum() == 7019  # of the copy with 4 images fewer than the paper's
+    assert len(frames["masks"]) == 3064

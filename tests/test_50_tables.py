@@ -1,0 +1,26 @@
+"""Tests of nbs/50_tables.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
+
+import pandas as pd
+
+from brain_mri.tables import model_table, reading
+
+
+def test_rows_follow_the_paper_and_keep_what_is_missing_missing():
+    metrics = {"accuracy": 0.9, "precision": 0.8, "recall": None, "f1": 0.85, "map50": 0.7}
+    common = {"ci95": {"f1": [0.8, 0.9]}, "dataset": "d", "weights": "scratch", "n_train": 1, "n_test": 2, "notebook": "n"}
+    found = [{"model": model, "metrics": metrics, **common} for model in ("RetinaNet", "YOLOv8", "Other")]
+    table = model_table("table3", found)
+    assert table["model"].tolist() == ["YOLOv8", "RetinaNet"]
+    assert table.loc[0, ["accuracy", "f1_low", "f1_high", "paper_f1", "map50"]].tolist() == [90.0, 80.0, 90.0, 83.58, 70.0]
+    assert table["recall"].isna().all() and table["map50_95"].isna().all()
+
+
+def test_the_reading_knows_whether_intervals_overlap():
+    table = pd.DataFrame({"model": ["a", "b"], "f1": [80.0, 90.0], "f1_low": [75.0, 86.0], "f1_high": [85.0, 95.0]})
+    assert (
+        reading(table, 4)
+        == "2 of 4 models have run. b leads with an F1 of 90.0 % [86.0, 95.0]; a follows with 80.0 %, and their intervals do not overlap."
+    )
+    table["f1_high"] = 95.0
+    assert reading(table, 4).endswith("their intervals overlap.")
+    assert reading(table.iloc[:0], 6) == "None of the 6 models has run yet."

@@ -1,0 +1,96 @@
+"""Tests of nbs/90_runner.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from brain_mri.runner import (
+    Node, RunError, checked, finish_toy, folder_digest, parameters_of, publish, toy_project, why_stale,
+    write_notebook,
+)
+
+
+def test_undeclared_unread_and_mistyped_parameters_are_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = write_notebook(Path(folder) / "n.ipynb", "epochs = 1\nrate = 0.1", "print(epochs, rate)")
+        assert checked(notebook, {"epochs": 3, "rate": 1}) == {"epochs": 3, "rate": 1}
+        with pytest.raises(RunError, match="declares no parameter 'epoch': it has epochs, rate"):
+            checked(notebook, {"epoch": 3})
+        with pytest.raises(RunError, match="expected epochs of n to be of type int.*got 'many'"):
+            checked(notebook, {"epochs": "many"})
+        unread = write_notebook(Path(folder) / "u.ipynb", "epochs = 1", "epochs = 2")
+        with pytest.raises(RunError, match="nothing reads epochs"):
+            checked(unread, {})
+
+
+def test_a_touched_file_keeps_its_hash_and_a_changed_one_does_not():
+    with tempfile.TemporaryDirectory() as folder:
+        data, cache = Path(folder) / "data", Path(folder) / "cache.json"
+        data.mkdir()
+        (data / "a").write_text("one")
+        before = folder_digest(data, cache)
+        os.utime(data / "a", (1, 1))
+        assert folder_digest(data, cache) == before
+        (data / "a").write_text("two")
+        assert folder_digest(data, cache) != before
+        with pytest.raises(RunError, match="is not a folder"):
+            folder_digest(Path(folder) / "none", cache)
+
+
+def test_a_kill_while_publishing_is_made_good_by_the_next_start():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        finish_toy(node, "old")
+        publish(node)
+        assert why_stale(node) == []
+        finish_toy(node, "newer")
+        node.stamp_file.unlink()  # killed after the first steps of publish: no stamp, work already moved
+        shutil.rmtree(node.work)
+        os.replace(node.ready / "work", node.work)
+        assert why_stale(node) == ["never run here"]
+        publish(node)
+        assert why_stale(node) == [] and not node.ready.exists()
+        assert {f.read_text() for f in (node.reports / "metrics" / "10_toy.json", node.work / "weights.txt")} == {"newer"}
+
+
+def test_freshness_follows_code_parameters_and_files_but_not_prose_or_times():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        finish_toy(node, "x")
+        publish(node)
+        os.utime(node.notebook, (1, 1))
+        content = json.loads(node.notebook.read_text())
+        content["cells"].insert(0, {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "Prose."})
+        node.notebook.write_text(json.dumps(content))
+        assert why_stale(node) == []
+        node.settings = ["10_toy.epochs=2"]
+        assert why_stale(node) == ["parameters changed"]
+        node.settings = []
+        (node.work / "weights.txt").unlink()
+        assert "1 result files missing" in why_stale(node)[0]
+        write_notebook(node.notebook, "epochs = 1", "print(epochs + 1)")
+        assert why_stale(node)[0] == "code changed"
+
+
+def test_settings_and_profiles_are_checked_before_anything_runs():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        for settings, message in {
+            "10_toy.rate=1": "declares no parameter 'rate'",
+            "11_toy.epochs=1": "not in nbs/graph.mk",
+            "epochs": "form notebook.name=value",
+        }.items():
+            node.settings = [settings]
+            with pytest.raises(RunError, match=message):
+                parameters_of(node)
+        with pytest.raises(RunError, match="expected a profile out of smoke, got 'huge'"):
+            parameters_of(Node("10_toy", "huge", Path(folder)))
+        with pytest.raises(RunError, match="always uses the embedded phantoms"):
+            parameters_of(Node("10_toy", "smoke", Path(folder), data=Path(folder)))
+        (Path(folder) / "nbs" / "profiles" / "smoke.yaml").write_text("parameters: [")
+        with pytest.raises(RunError, match="expected the keys data and parameters"):
+            parameters_of(Node("10_toy", "smoke", Path(folder)))

@@ -1,0 +1,46 @@
+"""Tests of nbs/91_project.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from brain_mri.project import ProjectError, disagreements, free_names, test_module, unclean
+from brain_mri.runner import write_notebook
+
+
+def test_names_that_a_cell_binds_are_not_free():
+    assert free_names("def f(a):\n    return a + b\nx = f(1)\nwith open(p) as h:\n    [y for y in h]") == {"b", "p"}
+
+
+def test_a_test_cell_becomes_a_function():
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "brain_mri"
+        cells = ["import math", "#| hide\n#| test root_of_four\nassert math.sqrt(4) == 2"]
+        notebook = write_notebook(Path(folder) / "nbs" / "n.ipynb", *cells)
+        assert test_module(notebook, library).endswith("import math\n\n\ndef test_root_of_four():\n    assert math.sqrt(4) == 2\n")
+        notebook = write_notebook(notebook, "x = 1", "#| test needs_x\nassert x == 1")
+        with pytest.raises(ProjectError, match="uses x, which only the lesson knows"):
+            test_module(notebook, library)
+
+
+def test_outputs_and_long_cells_are_reported():
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = write_notebook(Path(folder) / "n.ipynb", "x = 1", "\n" * 40 + "y = 2")
+        assert unclean(notebook) == ["n.ipynb, cell 1: expected at most 40 lines of code: split it"]
+        content = json.loads(notebook.read_text())
+        content["cells"] = [content["cells"][0] | {"execution_count": 1, "metadata": {"scrolled": True}}]
+        notebook.write_text(json.dumps(content))
+        assert [p.split(": ")[1] for p in unclean(notebook)] == ["expected no output, got some", "expected no metadata but tags"]
+
+
+def test_disagreeing_requirements_are_reported():
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "settings.ini").write_text("[DEFAULT]\nrequirements = torch>=2,<3 seaborn>=1\n")
+        (root / "requirements.lock").write_text("torch==2.5\nseaborn==0.13\ntriton==3.0\nnumpy>=2\n")
+        (root / "environment.yml").write_text("dependencies: [python=3.12]\n")
+        found = disagreements(root)
+        assert [p.split()[0] + " " + p.split()[-1] for p in found[:1]] == ["settings.ini lock`"] and "seaborn" in found[0]
+        assert "triton" in found[1] and "numpy" in found[2] and "environment.yml" in found[3] and len(found) == 4
