@@ -144,7 +144,7 @@ def blob(
     edge = radius * (1 + sum(w * np.cos(k * angle + p) for k, w, p in zip(waves, weights, phases))).clip(0.35)
     return (1 - np.hypot(u, v) / edge).astype(np.float32)
 
-# %% ../nbs/01_phantom.ipynb #bd83306e
+# %% ../nbs/01_phantom.ipynb #9da5f382
 def paint_glioma(rng, signal, depth, inside, reach):
     """Paint a glioma into `signal`, float32 H x W (oedema, rim, core), and return its mask, bool H x W: rim and core, as annotators draw it."""
     lesion = (depth > 0) & inside
@@ -166,13 +166,13 @@ def paint_meningioma(rng, signal, depth, inside, reach):
 def paint_pituitary(rng, signal, depth, inside, reach):
     """Paint a pituitary tumour into `signal`, float32 H x W, and return its mask, bool H x W: moderately bright, with the pushed-aside gland as a brighter crescent."""
     lesion = depth > 0
-    body = reach * rng.uniform(0.7, 1.05)
+    body = reach * rng.uniform(0.65, 0.95)
     signal[lesion] = body
     rows, columns = np.nonzero(lesion)
     angle = rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * columns + np.sin(angle) * rows
-    crescent = along > np.quantile(along, rng.uniform(0.65, 0.85))
-    signal[rows[crescent], columns[crescent]] = body * rng.uniform(1.3, 1.7)
+    crescent = along > np.quantile(along, rng.uniform(0.6, 0.75))
+    signal[rows[crescent], columns[crescent]] = body * rng.uniform(1.5, 2.0)
     return lesion
 
 # %% ../nbs/01_phantom.ipynb #00e59463
