@@ -65,7 +65,7 @@ check: $(READY) ## in seconds: generated files match the notebooks, notebooks ar
 	@$(PY) -m brain_mri.project check
 
 lab: $(READY) ## JupyterLab on this computer only, with its token
-	@$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=nbs
+	@$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/nbs
 
 export: $(READY) ## write brain_mri/, tests/ and README.md from the notebooks
 	@$(PY) -m brain_mri.project export
