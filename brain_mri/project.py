@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['LINUX_ONLY', 'ProjectError', 'code_sources', 'free_names', 'importable', 'merged_imports', 'test_module',
-           'lesson_notebooks', 'readme', 'export', 'out_of_step', 'unclean', 'verdict_lines', 'unsolved', 'asked_for',
-           'locked_versions', 'lock_text', 'disagreements', 'main']
+           'lesson_notebooks', 'readme', 'export', 'out_of_step', 'unclean', 'bound_names', 'overwritten',
+           'verdict_lines', 'unsolved', 'asked_for', 'locked_versions', 'lock_text', 'disagreements', 'main']
 
-# %% ../nbs/91_project.ipynb #47f6a109
+# %% ../nbs/91_project.ipynb #18ae1125
 import argparse
 import ast
 import builtins
+import dis
 import filecmp
 import json
 import re
@@ -174,6 +175,28 @@ def unclean(notebook: Path) -> list[str]:
             problems.append(f"{where}: expected at most 40 lines of code: split it")
     return problems
 
+# %% ../nbs/91_project.ipynb #a3373746
+def bound_names(source: str) -> set[str]:
+    """Names that a cell assigns at its top level, functions, classes and imports included."""
+    compiled = compile(source, "cell", "exec", dont_inherit=True)
+    return {i.argval for i in dis.get_instructions(compiled) if i.opname in ("STORE_NAME", "STORE_GLOBAL")}
+
+
+def overwritten(notebook: Path) -> list[str]:
+    """Names of the lesson that a test cell replaces and a later lesson cell reads."""
+    lesson, replaced, problems = set(), {}, []
+    for source in code_sources(notebook):
+        if match := re.match(r"(?:#\|.*\n)*?#\| test (\w+)\n", source):
+            replaced |= {name: match[1] for name in bound_names(source) & lesson}
+            continue
+        for name in sorted(free_names(source) & replaced.keys()):
+            problems.append(
+                f"{notebook.name}: test {replaced.pop(name)} replaces {name}, which the lesson reads afterwards: rename it in the test"
+            )
+        lesson |= bound_names(source)
+        replaced = {name: test for name, test in replaced.items() if name not in bound_names(source)}
+    return problems
+
 # %% ../nbs/91_project.ipynb #24f841ab
 def verdict_lines(notebook: Path) -> list[str]:
     """The calls of `verdict` in a notebook, as normalised source."""
@@ -235,7 +258,7 @@ def disagreements(root: Path) -> list[str]:
         problems.append(f"expected environment.yml to be Python 3.11, pip and requirements.lock, got {conda}")
     return problems
 
-# %% ../nbs/91_project.ipynb #bf0da1c3
+# %% ../nbs/91_project.ipynb #c969c10b
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls: export, check or lock; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -249,7 +272,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif verb == "lock":
             print(lock_text(), end="")
         else:
-            problems = disagreements(root) + unsolved(root) + [p for n in lesson_notebooks(root) for p in unclean(n)] + out_of_step(root)
+            in_notebooks = [problem for notebook in lesson_notebooks(root) for problem in unclean(notebook) + overwritten(notebook)]
+            problems = disagreements(root) + unsolved(root) + in_notebooks + out_of_step(root)
             print("\n".join(problems) or "Package, tests, README, notebooks and requirements agree.")
             return min(len(problems), 1)
     except ProjectError as error:

@@ -378,8 +378,8 @@ def test_data_report_counts_each_reason():
         tiny_data(folder)
         for name in ("Glioma", "Pituitary"):
             (Path(folder) / BOXES / "Val" / name / "images/a.jpg").write_bytes(b"")
-        frame, problems = load_boxes(folder)
-        report = data_report(problems, frame)
+        frame, left_out = load_boxes(folder)
+        report = data_report(left_out, frame)
         assert report["count"].tolist() == [4, 0, 2, 2]
         assert report.reason.tolist()[2:] == ["zero-byte file"] * 2 and report.path[3].endswith("Pituitary/images/a.jpg")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brain_mri.project import ProjectError, disagreements, free_names, test_module, unclean
+from brain_mri.project import ProjectError, disagreements, free_names, overwritten, test_module, unclean
 from brain_mri.runner import write_notebook
 
 
@@ -33,6 +33,14 @@ def test_outputs_and_long_cells_are_reported():
         content["cells"] = [content["cells"][0] | {"execution_count": 1, "metadata": {"scrolled": True}}]
         notebook.write_text(json.dumps(content))
         assert [p.split(": ")[1] for p in unclean(notebook)] == ["expected no output, got some", "expected no metadata but tags"]
+
+
+def test_a_test_that_replaces_a_name_of_the_lesson_is_reported():
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = write_notebook(
+            Path(folder) / "n.ipynb", "x = 1\ny = 2", "#| test one\nx, z = 3, 4\nassert x", "z = 5\nprint(z, y)", "print(x)"
+        )
+        assert overwritten(notebook) == ["n.ipynb: test one replaces x, which the lesson reads afterwards: rename it in the test"]
 
 
 def test_disagreeing_requirements_are_reported():
