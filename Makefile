@@ -71,7 +71,8 @@ export: $(READY) ## write brain_mri/, tests/ and README.md from the notebooks
 	@$(PY) -m brain_mri.project export
 
 clean-notebooks: $(READY) ## remove outputs and stray metadata from nbs/
-	@$(VENV)/bin/nbdev_clean --clear_all
+	@$(VENV)/bin/jupyter nbconvert --clear-output --inplace --log-level=ERROR nbs/*.ipynb nbs/solutions/*.ipynb
+	@$(VENV)/bin/nbdev_clean
 
 lock: ## refresh requirements.lock with the newest versions that settings.ini allows
 	@d=$$(mktemp -d) && $(PYTHON) -m venv $$d && $$d/bin/python -m pip install --quiet . && \
