@@ -175,7 +175,7 @@ def unclean(notebook: Path) -> list[str]:
             problems.append(f"{where}: expected at most 40 lines of code: split it")
     return problems
 
-# %% ../nbs/91_project.ipynb #a3373746
+# %% ../nbs/91_project.ipynb #ba8b3094
 def bound_names(source: str) -> set[str]:
     """Names that a cell assigns at its top level, functions, classes and imports included."""
     compiled = compile(source, "cell", "exec", dont_inherit=True)

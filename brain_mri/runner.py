@@ -552,11 +552,12 @@ def run_node(node: Node) -> None:
         publish(node)
         print(f"{title} done in {seconds / 60:.1f} min", flush=True)
 
-# %% ../nbs/90_runner.ipynb #e6179681
-def command(node: Node, goal: str | None = None) -> str:
+# %% ../nbs/90_runner.ipynb #2ae06768
+def command(node: Node) -> str:
     """The make command that runs a node again."""
     data = f" DATA={shlex.quote(str(node.data))}" if node.data else ""
-    return f"make {goal or node.name} PROFILE={node.profile}{data}"
+    limit = "".join(f" LIMIT={s.partition('=')[2]}" for s in node.settings if s.startswith("00_data.limit="))
+    return f"make {node.name} PROFILE={node.profile}{data}{limit}"
 
 
 def stale_nodes(first: Node) -> dict[str, list[str]]:
@@ -570,7 +571,7 @@ def stale_nodes(first: Node) -> dict[str, list[str]]:
             stale[name] = reasons
     return stale
 
-# %% ../nbs/90_runner.ipynb #b782db00
+# %% ../nbs/90_runner.ipynb #81cbe009
 def show_status(first: Node) -> None:
     """Print a table: node, state, minutes of the last run, and why it is stale."""
     stale = stale_nodes(first)
@@ -598,8 +599,10 @@ def show_summary(first: Node) -> int:
         print(f"All {len(read_graph(first.root))} notebooks are fresh: {os.path.relpath(first.reports / 'index.md')}")
     for name, reasons in stale.items():
         node = first.sibling(name)
-        why = node.failed.read_text() if node.failed.is_file() else f"not run: {reasons[0]}"
-        print(f"FAILED {name}: {why}\n       run it again: {command(node)}")
+        if node.failed.is_file():
+            print(f"FAILED {name}: {node.failed.read_text()}\n       run it again: {command(node)}")
+        else:
+            print(f"STALE  {name}: {reasons[0]}\n       run it: {command(node)}")
     return len(stale)
 
 # %% ../nbs/90_runner.ipynb #ee9ee259

@@ -126,7 +126,7 @@ def test_a_failing_notebook_is_listed_with_the_line_that_reruns_it_and_its_old_r
     assert done.returncode != 0
     assert "FAILED 34_efficientnetv2_b3: ValueError: on purpose" in done.stdout
     assert "run it again: make 34_efficientnetv2_b3 PROFILE=smoke" in done.stdout
-    assert "FAILED 50_tables: not run" in done.stdout
+    assert "STALE  50_tables: input 34_efficientnetv2_b3 changed" in done.stdout
     assert result.read_bytes() == before
 
 
