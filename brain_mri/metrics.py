@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['NAMES', 'confusion_counts', 'ratio', 'accuracy', 'precision', 'recall', 'f1_score', 'as_boxes', 'box_area', 'box_iou',
-           'match_boxes', 'detection_counts', 'choose_threshold', 'mean_average_precision', 'bootstrap_interval',
-           'detection_scores', 'calibration_error', 'classification_scores', 'dice', 'mask_iou', 'hd95', 'fill_box',
-           'fill_ellipse', 'segmentation_scores', 'detections_to_frame', 'detections_from_frame']
+           'match_boxes', 'detection_counts', 'lesion_finds', 'detection_curve', 'choose_threshold',
+           'mean_average_precision', 'bootstrap_interval', 'detection_scores', 'calibration_error',
+           'classification_scores', 'dice', 'mask_iou', 'hd95', 'fill_box', 'fill_ellipse', 'segmentation_scores',
+           'detections_to_frame', 'detections_from_frame']
 
 # %% ../nbs/03_metrics.ipynb #502047fc
 import json
@@ -122,23 +123,46 @@ def detection_counts(
         rows.append((d["path"], tp, len(match) - tp, true - tp, true > 0, len(match) > 0))
     return pd.DataFrame(rows, columns=["path", "tp", "fp", "fn", "present", "found"])
 
-# %% ../nbs/03_metrics.ipynb #6802ae40
+# %% ../nbs/03_metrics.ipynb #270727f3
+def lesion_finds(
+    detections: list,  # a dict an image: path, width, height, boxes, scores, true_boxes
+    threshold: float,  # boxes with at least this score count
+) -> pd.DataFrame:  # a row a true lesion: path, share, found
+    "For each true lesion: the share of its image that its box covers, in [0, 1], and whether a box over the threshold matches it."
+    rows = []
+    for d in detections:
+        keep = np.asarray(d["scores"], np.float32) >= np.float32(threshold)
+        match = match_boxes(as_boxes(d["boxes"])[keep], np.asarray(d["scores"])[keep], d["true_boxes"])
+        for i, area in enumerate(box_area(as_boxes(d["true_boxes"]))):
+            rows.append((d["path"], area / (d["width"] * d["height"]), i in match))
+    return pd.DataFrame(rows, columns=["path", "share", "found"])
+
+# %% ../nbs/03_metrics.ipynb #f89de817
+def detection_curve(
+    detections: list,  # a dict an image: boxes, scores, true_boxes
+) -> pd.DataFrame:  # threshold, tp, fp, fn, precision, recall, f1
+    "Box counts and equations 2-4 at every threshold that makes a difference: one row for each score that occurs, falling."
+    total = sum(len(as_boxes(d["true_boxes"])) for d in detections)
+    scores = np.concatenate([np.zeros(0, np.float32), *(np.asarray(d["scores"], np.float32) for d in detections)])
+    right = np.concatenate([np.zeros(0, bool), *(match_boxes(d["boxes"], d["scores"], d["true_boxes"]) >= 0 for d in detections)])
+    order = np.argsort(-scores, kind="stable")
+    scores, tp = scores[order], right[order].cumsum()
+    last = np.append(scores[:-1] != scores[1:], True)[: len(scores)]  # equal scores are kept or dropped together
+    tp, n = tp[last], np.arange(1, len(scores) + 1)[last]
+    counts = dict(threshold=scores[last], tp=tp, fp=n - tp, fn=total - tp)
+    return pd.DataFrame(counts | dict(precision=precision(tp, n - tp), recall=recall(tp, total - tp), f1=f1_score(tp, n - tp, total - tp)))
+
+# %% ../nbs/03_metrics.ipynb #81d0eee6
 def choose_threshold(
     detections: list,  # results on validation images, never on the test split
 ) -> float:  # one of the scores, or 0.5
     """The score threshold with the greatest box F1; the highest one among equals.
 
     When no box is right at any threshold they are all equally bad, and the answer is 0.5."""
-    total = sum(len(as_boxes(d["true_boxes"])) for d in detections)
-    scores = np.concatenate([np.zeros(0), *(np.asarray(d["scores"], np.float32) for d in detections)])
-    right = np.concatenate([np.zeros(0, bool), *(match_boxes(d["boxes"], d["scores"], d["true_boxes"]) >= 0 for d in detections)])
-    order = np.argsort(-scores, kind="stable")
-    scores, tp = scores[order], right[order].cumsum()
-    if not tp.any():
+    curve = detection_curve(detections)
+    if not curve.tp.any():
         return 0.5
-    f1 = f1_score(tp, np.arange(1, len(tp) + 1) - tp, total - tp)
-    f1[:-1][scores[:-1] == scores[1:]] = -1  # equal scores are kept or dropped together
-    return float(str(np.float32(scores[f1.argmax()])))  # 0.6, not 0.6000000238
+    return float(str(np.float32(curve.threshold[curve.f1.idxmax()])))  # 0.6, not 0.6000000238
 
 # %% ../nbs/03_metrics.ipynb #a0fb3c29
 def mean_average_precision(

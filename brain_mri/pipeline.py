@@ -8,7 +8,7 @@ __all__ = ['Finding', 'cautious_label', 'Pipeline', 'picture', 'chain_accuracy']
 # %% ../nbs/40_pipeline.ipynb #f93854ca
 import lightning  # noqa: F401, I001  PyTorch's side first, see above
 
-# %% ../nbs/40_pipeline.ipynb #62ec7b8c
+# %% ../nbs/40_pipeline.ipynb #dc671127
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from .data import CLASSES, TITLES
+from .detection import best_detector, load_detector
 from .keras_training import load_classifier
-from .lesions import LesionStore, best_detector, find_lesions, load_detector
+from .lesions import LesionStore, find_lesions
 from .preprocess import crop_lesion
 from .sam import load_segmenter
 

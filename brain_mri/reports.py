@@ -6,10 +6,11 @@
 __all__ = ['WEIGHTS', 'KINDS', 'project_root', 'number', 'write_json', 'Run', 'pick_device', 'save_metrics', 'save_predictions',
            'save_table', 'save_figure', 'all_metrics']
 
-# %% ../nbs/07_reports.ipynb #68df4853
+# %% ../nbs/07_reports.ipynb #b0c5996c
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +41,7 @@ def write_json(content: dict, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
-# %% ../nbs/07_reports.ipynb #9342f1ed
+# %% ../nbs/07_reports.ipynb #e08e0d13
 class Run:
     """The run of one notebook: where it reads its inputs and writes its results."""
 
@@ -52,6 +53,9 @@ class Run:
         self.reports = place("REPORTS", "reports/demo")  # results of the notebooks before
         self.runs = place("RUNS", "runs/demo")  # weights and arrays of the notebooks before
         self.data = Path(os.environ["BRAIN_MRI_DATA"]) if os.environ.get("BRAIN_MRI_DATA") else None  # folder of real data
+        self.checkpoints = place("CHECKPOINTS", f"runs/scratch/{notebook}/checkpoints")  # of a training under way
+        if "BRAIN_MRI_CHECKPOINTS" not in os.environ:  # by hand, a training starts afresh; the runner knows which ones may go on
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.work.mkdir(parents=True, exist_ok=True)
 
     def input(self, notebook: str) -> Path:

@@ -7,8 +7,8 @@ __all__ = ['CHATTER', 'RunError', 'read_graph', 'code_cells', 'declared_paramete
            'digest', 'module_source', 'imported_modules', 'module_digests', 'folder_digest', 'replace_text', 'Node',
            'parameters_of', 'fingerprint', 'why_stale', 'publish', 'make_ready', 'toy_project', 'finish_toy',
            'requirements', 'first_line', 'hardware', 'provenance', 'kernel_environment', 'stderr_to', 'execute',
-           'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance', 'run_node', 'command',
-           'stale_nodes', 'show_status', 'show_summary', 'run_experiment', 'main', 'act']
+           'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance', 'resumable', 'run_node',
+           'command', 'stale_nodes', 'show_status', 'show_summary', 'run_experiment', 'main', 'act']
 
 # %% ../nbs/90_runner.ipynb #b51bcfbf
 import argparse
@@ -218,7 +218,7 @@ def replace_text(file: Path, text: str) -> None:
     draft.write_text(text, encoding="utf-8")
     os.replace(draft, file)
 
-# %% ../nbs/90_runner.ipynb #b63f4f7d
+# %% ../nbs/90_runner.ipynb #d4f4ab9b
 @dataclass
 class Node:
     """One notebook under one profile."""
@@ -237,6 +237,7 @@ class Node:
         self.notebook = self.root / "nbs" / f"{self.name}.ipynb"
         self.work, self.stamp_file = self.runs / self.name, self.runs / "stamps" / f"{self.name}.json"
         self.staging, self.ready = self.runs / ".staging" / self.name, self.runs / ".ready" / self.name
+        self.checkpoints = self.runs / ".checkpoints" / self.name
         self.failed = self.runs / "failed" / f"{self.name}.txt"
 
     def sibling(self, name: str) -> "Node":
@@ -406,13 +407,13 @@ def provenance(node: Node, seconds: float) -> dict:
         "peak_memory_gb": round(usage / 2**30, 2),
     }
 
-# %% ../nbs/90_runner.ipynb #6de2bcc8
-def kernel_environment(node: Node, out: Path, work: Path) -> dict[str, str]:
+# %% ../nbs/90_runner.ipynb #f8289cfa
+def kernel_environment(node: Node, out: Path, work: Path, checkpoints: Path) -> dict[str, str]:
     """Environment variables of a notebook's kernel."""
     caches = node.root / "runs" / ".caches"
     for name in ("ultralytics", "matplotlib", "ipython"):
         (caches / name).mkdir(parents=True, exist_ok=True)
-    places = {"OUT": out, "WORK": work, "REPORTS": node.reports, "RUNS": node.runs, "DATA": node.data or ""}
+    places = {"OUT": out, "WORK": work, "CHECKPOINTS": checkpoints, "REPORTS": node.reports, "RUNS": node.runs, "DATA": node.data or ""}
     return {f"BRAIN_MRI_{name}": str(place) for name, place in places.items()} | {
         "YOLO_CONFIG_DIR": str(caches / "ultralytics"),
         "YOLO_AUTOINSTALL": "false",
@@ -437,13 +438,13 @@ def stderr_to(file: Path):
             os.dup2(saved, 2)
             os.close(saved)
 
-# %% ../nbs/90_runner.ipynb #590a9884
-def execute(node: Node, parameters: dict, out: Path, work: Path) -> None:
+# %% ../nbs/90_runner.ipynb #485f0318
+def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Path) -> None:
     """Execute a node's notebook into out/notebooks. Raises RunError with the failing cell's last line."""
     import papermill  # slow to import, and a fresh node never needs it
     from traitlets.config import Config
 
-    os.environ |= kernel_environment(node, out, work)
+    os.environ |= kernel_environment(node, out, work, checkpoints)
     target = out / "notebooks" / node.notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
@@ -463,8 +464,8 @@ def execute(node: Node, parameters: dict, out: Path, work: Path) -> None:
     finally:
         tidy(target, node.root)
 
-# %% ../nbs/90_runner.ipynb #78f93dce
-CHATTER = re.compile(r"(WARNING: All log messages before absl|[IWE]\d{4} 00:00:\d)")  # TensorFlow's C++ log, with process ids and times
+# %% ../nbs/90_runner.ipynb #f87cceb8
+CHATTER = re.compile(r"WARNING: All log messages before absl|[IWE]\d{4} 00:00:\d|\r|\x1b\[A|\s*$")  # TensorFlow's C++ log; progress bars
 
 
 def smaller_picture(picture: str) -> str:
@@ -479,7 +480,7 @@ def smaller_picture(picture: str) -> str:
 
 
 def tidy(executed: Path, root: Path) -> None:
-    """Make an executed notebook small and the same on every machine: paths relative to the project, no time stamps but the duration, no log of TensorFlow's, packed pictures."""
+    """Make an executed notebook small and the same on every machine: paths relative to the project, no time stamps but the duration, no log of TensorFlow's, no progress bars, packed pictures."""
     if not executed.is_file():
         return
     content = json.loads(executed.read_text(encoding="utf-8").replace(f"{root}{os.sep}", ""))
@@ -488,7 +489,7 @@ def tidy(executed: Path, root: Path) -> None:
         for key in ("papermill", "execution"):
             cell["metadata"].pop(key, None)
         if "outputs" in cell:
-            cell["outputs"] = [output for output in cell["outputs"] if not CHATTER.match("".join(output.get("text", "")))]
+            cell["outputs"] = [o for o in cell["outputs"] if o["output_type"] != "stream" or not CHATTER.match("".join(o["text"]))]
         for data in (output.get("data", {}) for output in cell.get("outputs", [])):
             if "image/png" in data:
                 data["image/png"] = smaller_picture("".join(data["image/png"]))
@@ -521,7 +522,7 @@ def locked(node: Node):
             raise RunError(f"{node.name} is already running under profile {node.profile} in another process: wait for it") from None
         yield
 
-# %% ../nbs/90_runner.ipynb #1475bd87
+# %% ../nbs/90_runner.ipynb #2aeca977
 def add_provenance(node: Node, out: Path, parameters: dict, seconds: float) -> None:
     """Add parameters and provenance to the metrics file that a run left in `out`, if it left one."""
     file = out / "metrics" / f"{node.name}.json"
@@ -529,7 +530,17 @@ def add_provenance(node: Node, out: Path, parameters: dict, seconds: float) -> N
         metrics = json.loads(file.read_text()) | {"params": parameters, "provenance": provenance(node, seconds)}
         file.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
 
+# %% ../nbs/90_runner.ipynb #0303c992
+def resumable(node: Node, parts: dict[str, str]) -> Path:
+    """Folder for the checkpoints of a training with this fingerprint; those of any other are deleted."""
+    folder = node.checkpoints / digest(json.dumps(parts, sort_keys=True))[:16]
+    for other in node.checkpoints.glob("*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
+# %% ../nbs/90_runner.ipynb #3e3182ea
 def run_node(node: Node) -> None:
     """Run a node's notebook unless it is fresh, and publish the result. Raises RunError."""
     names = list(read_graph(node.root))
@@ -545,11 +556,13 @@ def run_node(node: Node) -> None:
         print(f"{title} running ({reasons[0]}; {f'took {expected:.1f} min last time' if expected else 'time not known yet'})", flush=True)
         shutil.rmtree(node.staging, ignore_errors=True)
         start, parts = time.monotonic(), fingerprint(node)
-        execute(node, parameters, node.staging / "out", node.staging / "work")
+        checkpoints = resumable(node, parts)
+        execute(node, parameters, node.staging / "out", node.staging / "work", checkpoints)
         seconds = time.monotonic() - start
         add_provenance(node, node.staging / "out", parameters, seconds)
         make_ready(node, parts)
         publish(node)
+        shutil.rmtree(node.checkpoints, ignore_errors=True)
         print(f"{title} done in {seconds / 60:.1f} min", flush=True)
 
 # %% ../nbs/90_runner.ipynb #2ae06768
@@ -605,7 +618,7 @@ def show_summary(first: Node) -> int:
             print(f"STALE  {name}: {reasons[0]}\n       run it: {command(node)}")
     return len(stale)
 
-# %% ../nbs/90_runner.ipynb #ee9ee259
+# %% ../nbs/90_runner.ipynb #ca902158
 def run_experiment(node: Node, values: str) -> None:
     """Run a node's notebook with changed parameters ("name=value name=value") into reports/scratch and print the metrics side by side. Raises RunError."""
     overrides = {}
@@ -618,7 +631,7 @@ def run_experiment(node: Node, values: str) -> None:
     out, work = node.reports.parent / "scratch", node.runs.parent / "scratch" / node.name
     shutil.rmtree(work, ignore_errors=True)
     start = time.monotonic()
-    execute(node, parameters, out, work)
+    execute(node, parameters, out, work, work / "checkpoints")
     add_provenance(node, out, parameters, time.monotonic() - start)
     files = [folder / "metrics" / f"{node.name}.json" for folder in (node.reports, out)]
     before, after = (json.loads(f.read_text())["metrics"] if f.is_file() else {} for f in files)

@@ -78,24 +78,36 @@ def short_table(table: pd.DataFrame) -> str:
     ]
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
-# %% ../nbs/50_tables.ipynb #9e082d09
-def reading(table: pd.DataFrame, models: int) -> str:
-    """What a table says, in words: how many of the `models` have run, which leads in F1, and whether the second's interval overlaps."""
+# %% ../nbs/50_tables.ipynb #eee02d95
+def reading(
+    table: pd.DataFrame,  # as `model_table` returns it
+    models: int,  # how many there are in the paper
+) -> str:
+    """What a table says, in words: how many models have run, which leads in F1, whose intervals overlap with the leader's, and where the paper's leader stands."""
     if table.empty:
         return f"None of the {models} models has run yet."
-    ranked = table.sort_values("f1", ascending=False)
-    best = ranked.iloc[0]
-    text = f"{len(table)} of {models} models have run. {best['model']} leads with an F1 of {best['f1']:.1f} % [{best['f1_low']:.1f}, {best['f1_high']:.1f}]"
-    if len(ranked) > 1:
-        second = ranked.iloc[1]
-        overlap = second["f1_high"] >= best["f1_low"]
-        text += f"; {second['model']} follows with {second['f1']:.1f} %, and their intervals {'overlap' if overlap else 'do not overlap'}"
-    return text + "."
+    ranked = table.sort_values("f1", ascending=False, ignore_index=True)
+    best, others = ranked.iloc[0], ranked.iloc[1:]
+    interval = lambda row: f"{row['f1']:.1f} % [{row['f1_low']:.1f}, {row['f1_high']:.1f}]"
+    text = f"{len(table)} of {models} models have run. {best['model']} leads with an F1 of {interval(best)}"
+    if len(others):
+        follow = [f"{row['model']} with {interval(row)}" for _, row in others.iterrows()]
+        near = others.model[others.f1_high >= best["f1_low"]].tolist()
+        text += f", followed by {', '.join(follow)}. "
+        text += f"The leader's interval overlaps with that of {', '.join(near)}" if near else "No other interval overlaps with the leader's"
+    first = ranked.sort_values("paper_f1", ascending=False).iloc[0]
+    place = int(ranked.index[ranked.model == first["model"]][0]) + 1
+    return text + f". Of these, the paper has {first['model']} in front ({first['paper_f1']:.2f} %); here it is number {place}."
 
-# %% ../nbs/50_tables.ipynb #6f465b23
+# %% ../nbs/50_tables.ipynb #a5ede8cc
 FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Figure 1"
     "figure1": ("00_data", "Figure 1. Example images of each class."),
     "figure1b": ("10_yolov8", "Figure 1 (the paper's second of that number). Locating the tumour."),
+    "precision_recall": ("14_detectors", "Precision and recall of the four detectors at every threshold."),
+    "f1_by_threshold": ("14_detectors", "F1 of the four detectors against the score threshold."),
+    "recall_by_class_and_size": ("14_detectors", "Which lesions are found: recall by class and by size."),
+    "hits_misses_false_alarms": ("14_detectors", "Hits, misses and false alarms of the four detectors."),
+    "detector_differences": ("14_detectors", "Differences in F1 between the detectors, on the same scans."),
     "figure2": ("20_sam", "Figure 2. Lesion segmentation with SAM from the lesion's box."),
     "figure3": ("34_efficientnetv2_b3", "Figure 3. Classification of the cropped lesion without background."),
     "pipeline": ("40_pipeline", "One scan through all three stages."),

@@ -16,9 +16,9 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from brain_mri.metrics import (
     NAMES, accuracy, bootstrap_interval, box_iou, calibration_error, choose_threshold, classification_scores,
-    confusion_counts, detection_counts, detection_scores, detections_from_frame, detections_to_frame, dice,
-    f1_score, fill_box, fill_ellipse, hd95, mask_iou, match_boxes, mean_average_precision, precision, recall,
-    segmentation_scores,
+    confusion_counts, detection_counts, detection_curve, detection_scores, detections_from_frame,
+    detections_to_frame, dice, f1_score, fill_box, fill_ellipse, hd95, lesion_finds, mask_iou, match_boxes,
+    mean_average_precision, precision, recall, segmentation_scores,
 )
 
 
@@ -146,6 +146,35 @@ def test_detection_counts_keeps_a_score_equal_to_the_threshold():
     assert detection_counts([], 0.5).columns.tolist() == ["path", "tp", "fp", "fn", "present", "found"]
 
 
+def test_lesion_finds_by_hand():
+    spot, other = [0, 0, 50, 50], [50, 50, 60, 60]
+    image = dict(path="a", width=100, height=100, boxes=[other, spot], scores=[0.4, 0.9], true_boxes=[spot, other])
+    assert lesion_finds([image], 0.5).values.tolist() == [["a", 0.25, True], ["a", 0.01, False]]
+    assert lesion_finds([image], 0.4).found.tolist() == [True, True]
+    assert lesion_finds([image | dict(true_boxes=[])], 0.5).empty
+
+
+def test_detection_curve_agrees_with_counting_at_every_threshold():
+    rng = np.random.default_rng(3)
+    images = [
+        dict(
+            path=str(i),
+            true_boxes=[[10, 10, 30, 30]] if i % 5 else np.zeros((0, 4)),
+            scores=rng.integers(1, 20, 4) / 20,  # many ties
+            boxes=np.add([[10, 10, 30, 30]], rng.normal(0, 5, (4, 1))),
+        )
+        for i in range(15)
+    ]
+    for row in detection_curve(images).itertuples():
+        c = detection_counts(images, row.threshold)[["tp", "fp", "fn"]].sum()
+        assert (row.tp, row.fp, row.fn) == tuple(c) and np.isclose(row.f1, f1_score(*c))
+
+
+def test_detection_curve_of_nothing_has_no_rows():
+    assert detection_curve([]).empty
+    assert detection_curve([dict(boxes=np.zeros((0, 4)), scores=[], true_boxes=[[0, 0, 9, 9]])]).empty
+
+
 def test_choose_threshold_by_hand():
     spot, wrong = [20, 30, 60, 70], [70, 10, 95, 35]
     images = [
@@ -153,27 +182,6 @@ def test_choose_threshold_by_hand():
         dict(path="b", boxes=[spot], scores=[0.6], true_boxes=[spot]),
     ]
     assert choose_threshold(images) == 0.6  # both found, the wrong box left out
-
-
-def test_choose_threshold_finds_the_best_of_all_thresholds():
-    rng = np.random.default_rng(3)
-    images = [
-        dict(
-            path=str(i),
-            true_boxes=[[10, 10, 30, 30]],
-            scores=rng.integers(1, 20, 4) / 20,
-            boxes=np.add([[10, 10, 30, 30]], rng.normal(0, 5, (4, 1))),
-        )
-        for i in range(15)
-    ]
-
-
-    def f1(t):
-        c = detection_counts(images, t)
-        return f1_score(c.tp.sum(), c.fp.sum(), c.fn.sum())
-
-
-    assert np.isclose(f1(choose_threshold(images)), max(f1(t) for t in np.arange(20) / 20))
 
 
 def test_choose_threshold_without_a_right_box_is_a_half():
@@ -198,6 +206,20 @@ def test_average_precision_at_the_ends():
     assert np.allclose(mean_average_precision([dict(boxes=box, scores=[0.1], true_boxes=box)]), 1)
     assert np.allclose(mean_average_precision([dict(boxes=empty, scores=[], true_boxes=box)]), 0)
     assert mean_average_precision([dict(boxes=box, scores=[0.9], true_boxes=empty)]) == (0.0, 0.0)
+    assert np.allclose(mean_average_precision([dict(boxes=[[70, 10, 95, 35]], scores=[0.9], true_boxes=box)]), 0)  # all wrong
+
+
+def test_average_precision_of_two_boxes_on_one_lesion_and_of_ties():
+    a, b, wrong, empty = [20, 30, 60, 70], [70, 10, 95, 35], [5, 75, 30, 95], np.zeros((0, 4))
+    twice = dict(boxes=[a, a, b], scores=[0.9, 0.8, 0.7], true_boxes=[a, b])  # the second box on a is a false alarm
+    assert np.allclose(mean_average_precision([twice]), (51 * 1 + 50 * 2 / 3) / 101)
+    healthy = dict(boxes=[wrong], scores=[0.95], true_boxes=empty)  # a false alarm in a scan without lesion, surer than the find
+    assert np.allclose(mean_average_precision([healthy, dict(boxes=[a], scores=[0.9], true_boxes=[a])]), 1 / 2)
+    later = dict(boxes=[wrong], scores=[0.1], true_boxes=empty)  # ... and one that comes after every lesion is found, which costs nothing
+    assert np.allclose(mean_average_precision([later, dict(boxes=[a], scores=[0.9], true_boxes=[a])]), 1)
+    tie = dict(boxes=[a, wrong], scores=[0.5, 0.5], true_boxes=[a])  # among equal scores the first box comes first
+    assert np.allclose(mean_average_precision([tie]), 1)
+    assert np.allclose(mean_average_precision([tie | dict(boxes=[wrong, a])]), 1 / 2)
 
 
 def test_bootstrap_interval_of_a_mean_matches_theory():

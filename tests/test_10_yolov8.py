@@ -65,11 +65,12 @@ def test_black_scan_gives_boxes_or_none_but_no_error():
 
 
 def test_missing_detector_names_the_command():
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        pytest.raises(FileNotFoundError, match="expected detector.json in .* make it with `make 10_yolov8`"),
-    ):
-        load_detector(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        with pytest.raises(FileNotFoundError, match="expected a detector .*detector.json.* in .* make it with `make "):
+            load_detector(folder)
+        (Path(folder) / "detector.json").write_text('{"module": "yolov8", "f1_validation": 0.5}')
+        with pytest.raises(FileNotFoundError, match="expected yolov8.pt in .* make it with `make 10_yolov8`"):
+            load_detector(folder)
 
 
 def test_decoding_by_hand_agrees_with_the_network():

@@ -1,8 +1,6 @@
 """Tests of nbs/21_lesions.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
 
-import json
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,40 +8,8 @@ import pytest
 
 from brain_mri.data import DataError
 from brain_mri.lesions import (
-    LesionStore, best_box, best_detector, fill_store, find_lesions, largest, lesion_quality, load_detector,
-    mask_shares, read_card, scale_box,
+    LesionStore, best_box, fill_store, find_lesions, largest, lesion_quality, mask_shares, scale_box,
 )
-
-
-def test_best_on_validation_is_chosen():
-    with tempfile.TemporaryDirectory() as runs:
-        for name, f1 in (("10_yolov8", 0.7), ("11_efficientdet", 0.8), ("12_retinanet", 0.8)):
-            (Path(runs) / name).mkdir()
-            (Path(runs) / name / "detector.json").write_text(json.dumps({"module": name[3:], "f1_validation": f1}))
-        assert best_detector(runs).name == "11_efficientdet"
-
-
-def test_no_detector_names_the_command():
-    with (
-        tempfile.TemporaryDirectory() as runs,
-        pytest.raises(FileNotFoundError, match=r"expected a detector .* make one with `make 10_yolov8 PROFILE="),
-    ):
-        best_detector(runs)
-
-
-def test_unknown_detector_module_is_not_imported():
-    with tempfile.TemporaryDirectory() as place:
-        (Path(place) / "detector.json").write_text('{"module": "os", "f1_validation": 1}')
-        with pytest.raises(DataError, match="expected a module out of yolov8, .* got 'os' in .*detector.json"):
-            load_detector(place)
-
-
-def test_damaged_card_is_named():
-    for text in ("", "{}", "[]", '{"module": "yolov8", "f1_validation": null}'):
-        with tempfile.TemporaryDirectory() as place:
-            (Path(place) / "detector.json").write_text(text)
-            with pytest.raises(DataError, match="expected a detector's card .*detector.json: run that"):
-                read_card(place)
 
 
 def test_nothing_over_the_threshold_is_no_box():

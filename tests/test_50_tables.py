@@ -15,12 +15,13 @@ def test_rows_follow_the_paper_and_keep_what_is_missing_missing():
     assert table["recall"].isna().all() and table["map50_95"].isna().all()
 
 
-def test_the_reading_knows_whether_intervals_overlap():
-    table = pd.DataFrame({"model": ["a", "b"], "f1": [80.0, 90.0], "f1_low": [75.0, 86.0], "f1_high": [85.0, 95.0]})
-    assert (
-        reading(table, 4)
-        == "2 of 4 models have run. b leads with an F1 of 90.0 % [86.0, 95.0]; a follows with 80.0 %, and their intervals do not overlap."
+def test_the_reading_knows_leader_overlaps_and_the_papers_leader():
+    table = pd.DataFrame({"model": ["a", "b"], "f1": [80.0, 90.0], "f1_low": [75.0, 86.0], "f1_high": [85.0, 95.0], "paper_f1": [83.0, 80.0]})
+    assert reading(table, 4) == (
+        "2 of 4 models have run. b leads with an F1 of 90.0 % [86.0, 95.0], followed by a with 80.0 % [75.0, 85.0]. "
+        "No other interval overlaps with the leader's. Of these, the paper has a in front (83.00 %); here it is number 2."
     )
     table["f1_high"] = 95.0
-    assert reading(table, 4).endswith("their intervals overlap.")
+    assert "The leader's interval overlaps with that of a." in reading(table, 4)
+    assert reading(table[:1], 4).startswith("1 of 4 models have run. a leads with an F1 of 80.0 % [75.0, 95.0]. Of these")
     assert reading(table.iloc[:0], 6) == "None of the 6 models has run yet."

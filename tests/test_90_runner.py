@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brain_mri.runner import (
-    Node, RunError, checked, finish_toy, folder_digest, parameters_of, publish, toy_project, why_stale,
+    Node, RunError, checked, finish_toy, folder_digest, parameters_of, publish, resumable, toy_project, why_stale,
     write_notebook,
 )
 
@@ -74,6 +74,14 @@ def test_freshness_follows_code_parameters_and_files_but_not_prose_or_times():
         assert "1 result files missing" in why_stale(node)[0]
         write_notebook(node.notebook, "epochs = 1", "print(epochs + 1)")
         assert why_stale(node)[0] == "code changed"
+
+
+def test_checkpoints_survive_a_kill_and_go_when_something_changed():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        (resumable(node, {"code": "a"}) / "last.ckpt").touch()
+        assert (resumable(node, {"code": "a"}) / "last.ckpt").is_file()
+        assert not (resumable(node, {"code": "b"}) / "last.ckpt").exists() and len(list(node.checkpoints.iterdir())) == 1
 
 
 def test_settings_and_profiles_are_checked_before_anything_runs():

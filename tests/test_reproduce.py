@@ -19,6 +19,7 @@ NAMES = {
     "segmenter": {"dice", "iou", "hd95", "dice_filled_box", "dice_ellipse"},
     "classifier": {n + b for n in ("accuracy", "precision", "recall", "f1") for b in ("", "_binary")} | {"ece"},
 }
+DETECTORS = ("10_yolov8", "11_efficientdet", "12_retinanet", "13_faster_rcnn")
 PROVENANCE = {"commit", "python", "packages", "data_fingerprint", "hardware", "wall_seconds", "peak_memory_gb"}
 
 
@@ -41,7 +42,7 @@ def change(project, notebook, kind, text):
 
 def test_metrics_files_keep_the_contract(smoke):
     files = sorted((smoke.reports / "metrics").glob("*.json"))
-    assert {"10_yolov8", "20_sam", "34_efficientnetv2_b3", "40_pipeline"} <= {f.stem for f in files}
+    assert {*DETECTORS, "20_sam", "34_efficientnetv2_b3", "40_pipeline"} <= {f.stem for f in files}
     for file in files:
         content = json.loads(file.read_text())
         assert set(content) == KEYS and content["notebook"] == file.stem
@@ -64,21 +65,47 @@ def test_classifier_scores_follow_from_its_predictions(smoke):
     assert expected == pytest.approx(metrics["metrics"]["f1"])
 
 
-def test_detector_scores_follow_from_its_predictions(smoke):
-    metrics = json.loads((smoke.reports / "metrics" / "10_yolov8.json").read_text())["metrics"]
-    detections = detections_from_frame(pd.read_csv(smoke.reports / "predictions" / "10_yolov8.csv"))
-    again, _ = detection_scores(detections, metrics["threshold"])
-    for name in ("accuracy", "precision", "recall", "f1"):
-        assert again[name] == pytest.approx(metrics[name])
+@pytest.mark.parametrize("notebook", DETECTORS)
+def test_detector_scores_follow_from_its_predictions(smoke, notebook):
+    content = json.loads((smoke.reports / "metrics" / f"{notebook}.json").read_text())
+    detections = detections_from_frame(pd.read_csv(smoke.reports / "predictions" / f"{notebook}.csv"))
+    again, _ = detection_scores(detections, content["metrics"]["threshold"])
+    assert len(detections) == content["n_test"]
+    for name in ("accuracy", "precision", "recall", "f1", "map50", "map50_95"):
+        assert again[name] == pytest.approx(content["metrics"][name])
+
+
+def test_lesions_are_found_by_the_detector_that_was_best_on_validation(smoke):
+    runs = smoke.root / "runs" / "smoke"
+    cards = {name: json.loads((runs / name / "detector.json").read_text()) for name in DETECTORS}
+    best = max(DETECTORS, key=lambda name: cards[name]["f1_validation"])
+    model = json.loads((smoke.reports / "metrics" / f"{best}.json").read_text())["model"]
+    assert json.loads((smoke.reports / "metrics" / "21_lesions.json").read_text())["model"].startswith(model)
+
+
+def test_all_four_saw_the_same_scans(smoke):
+    tables = [pd.read_csv(smoke.reports / "predictions" / f"{name}.csv")[["path", "width", "height", "true_boxes"]] for name in DETECTORS]
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0])
 
 
 def test_tables_figures_and_index_are_there(smoke):
     for name in ("table1", "table2", "table3", "table4"):
         assert {f.suffix for f in (smoke.reports / "tables").glob(f"{name}.*")} == {".csv", ".md"}
-    for name in ("figure1", "figure1b", "figure2", "figure3"):
+    for name in (
+        "figure1",
+        "figure1b",
+        "figure2",
+        "figure3",
+        "precision_recall",
+        "f1_by_threshold",
+        "recall_by_class_and_size",
+        "hits_misses_false_alarms",
+    ):
         assert {f.suffix for f in (smoke.reports / "figures").glob(f"{name}.*")} == {".png", ".svg"}
     table3, table4 = (pd.read_csv(smoke.reports / "tables" / f"{n}.csv").set_index("model") for n in ("table3", "table4"))
-    assert table3.loc["YOLOv8", "paper_f1"] == PAPER["table3"]["YOLOv8"][3]
+    assert table3.index.tolist() == list(PAPER["table3"])
+    assert table3.paper_f1.to_dict() == {model: values[3] for model, values in PAPER["table3"].items()}
     assert {"f1_low", "f1_high", "map50", "map50_95", "notebook", "minutes", "hardware"} <= set(table3.columns)
     assert {"accuracy_binary", "precision_binary", "recall_binary", "f1_binary"} <= set(table4.columns)
     page = (smoke.reports / "index.md").read_text()
@@ -161,7 +188,7 @@ def test_reports_that_cannot_be_written_are_named(project):
 
 def test_a_wrong_python_is_named(project, tmp_path):
     fake = tmp_path / "python"
-    fake.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo Python 3.9.1\nexit 1\n")
+    fake.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.1\nexit 1\n')
     fake.chmod(0o755)
     done = project.make("env", f"PYTHON={fake}", f"READY={tmp_path}/ready")
     assert done.returncode != 0 and "needs Python 3.11, but" in done.stdout and "Python 3.9.1" in done.stdout
