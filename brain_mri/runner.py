@@ -464,8 +464,10 @@ def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Pa
     finally:
         tidy(target, node.root)
 
-# %% ../nbs/90_runner.ipynb #f87cceb8
-CHATTER = re.compile(r"WARNING: All log messages before absl|[IWE]\d{4} 00:00:\d|\r|\x1b\[A|\s*$")  # TensorFlow's C++ log; progress bars
+# %% ../nbs/90_runner.ipynb #8087b555
+CHATTER = re.compile(
+    r"WARNING: All log messages before absl|[IWE]\d{4} 00:00:\d|\r|\x1b\[A|\s*$|\s*Epoch \d+: "
+)  # TensorFlow's C++ log; progress bars
 
 
 def smaller_picture(picture: str) -> str:

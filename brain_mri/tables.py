@@ -99,7 +99,7 @@ def reading(
     place = int(ranked.index[ranked.model == first["model"]][0]) + 1
     return text + f". Of these, the paper has {first['model']} in front ({first['paper_f1']:.2f} %); here it is number {place}."
 
-# %% ../nbs/50_tables.ipynb #a5ede8cc
+# %% ../nbs/50_tables.ipynb #7d24a00b
 FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Figure 1"
     "figure1": ("00_data", "Figure 1. Example images of each class."),
     "figure1b": ("10_yolov8", "Figure 1 (the paper's second of that number). Locating the tumour."),
@@ -109,6 +109,8 @@ FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Fi
     "hits_misses_false_alarms": ("14_detectors", "Hits, misses and false alarms of the four detectors."),
     "detector_differences": ("14_detectors", "Differences in F1 between the detectors, on the same scans."),
     "figure2": ("20_sam", "Figure 2. Lesion segmentation with SAM from the lesion's box."),
+    "dice_by_prompt_quality": ("22_sam_prompts", "Dice of SAM's masks when the box gets worse."),
+    "sam_by_detector": ("22_sam_prompts", "Dice of SAM's masks with the boxes of each detector."),
     "figure3": ("34_efficientnetv2_b3", "Figure 3. Classification of the cropped lesion without background."),
     "pipeline": ("40_pipeline", "One scan through all three stages."),
     "f1_beside_the_paper": ("50_tables", "F1 of every model that has run, beside the paper's."),

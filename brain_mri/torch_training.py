@@ -213,18 +213,19 @@ def whole_checkpoint(file: Path) -> Path | None:
         return None
     return file
 
-# %% ../nbs/04_torch_training.ipynb #e35e3a35
+# %% ../nbs/04_torch_training.ipynb #a534111f
 def fit(
     training: DetectorTraining,
     data: DetectionData,
     folder,  # for checkpoints; a last.ckpt in it is resumed
     epochs: int,
     decay: float = 0.99,  # of the averaged weights
-    patience: int = 0,  # epochs without a better val_map50 after which training ends; 0: never
+    patience: int = 0,  # epochs without a better value of `monitor` after which training ends; 0: never
     clip: float = 5.0,  # greatest length of the gradient
     precision: str = "auto",  # see pick_precision
     device: str = "auto",
     devices: int = 1,  # how many GPUs
+    monitor: str = "val_map50",  # which of the logged values says how good an epoch is; more is better
 ) -> pd.DataFrame:
     """Train, leave the best epoch's averaged weights in `training.model` (ready to predict), and return the log, one row an epoch."""
     warnings.filterwarnings(
@@ -232,12 +233,12 @@ def fit(
     )
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     save = dict(save_on_train_epoch_end=True, enable_version_counter=False)
-    best, last = ModelCheckpoint(folder, "best", "val_map50", mode="max", **save), ModelCheckpoint(folder, "last", **save)
+    best, last = ModelCheckpoint(folder, "best", monitor, mode="max", **save), ModelCheckpoint(folder, "last", **save)
     history = History()
     callbacks = [EMAWeightAveraging(decay=decay), history, TQDMProgressBar(refresh_rate=10), best, last]
     if patience:
-        callbacks.append(EarlyStopping("val_map50", mode="max", patience=patience))
-    where = dict(accelerator=pick_device(device), devices=devices, precision=pick_precision(precision, device))
+        callbacks.append(EarlyStopping(monitor, mode="max", patience=patience))
+    where = dict(accelerator=pick_device(device), devices=devices, precision=pick_precision(precision, device), logger=False)
     trainer = lightning.Trainer(
         **where,
         max_epochs=epochs,
@@ -245,7 +246,6 @@ def fit(
         reload_dataloaders_every_n_epochs=1,  # order and augmentation hang on the epoch
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        logger=False,
         enable_model_summary=False,
     )
     training.train()  # Lightning keeps the mode it finds

@@ -15,8 +15,9 @@
 14_detectors: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn
 20_sam: 00_data
 21_lesions: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 20_sam
+22_sam_prompts: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 20_sam
 34_efficientnetv2_b3: 21_lesions
 40_pipeline: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 20_sam 21_lesions 34_efficientnetv2_b3
-50_tables: 00_data 01_phantom 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 14_detectors 20_sam 21_lesions 34_efficientnetv2_b3 40_pipeline
+50_tables: 00_data 01_phantom 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 14_detectors 20_sam 21_lesions 22_sam_prompts 34_efficientnetv2_b3 40_pipeline
 90_runner:
 91_project:

@@ -1,21 +1,116 @@
 """Tests of nbs/00_data.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
 
+import hashlib
+import io
+import json
+import os
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
+from zipfile import ZipFile
 
 import cv2
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 from PIL import Image
+from scipy.io import loadmat
 
 from brain_mri.data import (
-    BOXES, CLASSES, COLUMNS, DataError, ImageError, KAGGLE, LABELS, MASKS, PAPER_COUNTS, Scans, TRUE_MASKS,
-    connected_groups, count_table, data_fingerprint, data_report, data_root, load_boxes, load_labels, load_masks,
-    manifest, mask_box, near_duplicate_groups, parse_yolo, read_mask, read_scan, similar_pairs, split_validation,
-    stratified_limit, tiny_data, to_yolo, write_scans, yolo_box,
+    BOXES, CLASSES, COLUMNS, DataError, FIGSHARE, ImageError, KAGGLE, LABELS, MASKS, PAPER_COUNTS, Scans,
+    TRUE_MASKS, block_split, connected_groups, count_table, data_fingerprint, data_report, data_root,
+    download_masks, fetch, leave_out_twins, load_boxes, load_labels, load_masks, manifest, mask_box,
+    near_duplicate_groups, parse_yolo, read_mask, read_mat, read_scan, similar_pairs, slice_split, split_validation,
+    stratified_limit, tiny_data, to_yolo, write_mat, write_scans, yolo_box,
 )
+
+
+def test_download_is_checked_and_unpacked_inside_its_folder():
+    content = io.BytesIO()
+    with ZipFile(content, "w") as archive:
+        archive.writestr("1.mat", "one")
+        archive.writestr("../../outside.mat", "two")
+    entry = {"id": 1, "name": "a.zip", "size": 1, "is_link_only": False, "download_url": "https://files/1", "supplied_md5": ""}
+    entry["computed_md5"] = hashlib.md5(content.getvalue()).hexdigest()
+    readme = entry | {"id": 2, "name": "README.txt", "download_url": "https://files/2"}
+    pages = {FIGSHARE: json.dumps({"id": 1512427, "version": 5, "files": [entry, readme]}).encode(), "https://files/1": content.getvalue()}
+
+
+    def get_(url, **_):
+        reply = requests.Response()
+        reply.status_code, reply.raw = 200, io.BytesIO(pages.pop(url))  # each address once
+        return reply
+
+
+    with TemporaryDirectory() as folder, patch("requests.get", get_):
+        cache = Path(folder) / "deep" / "cache"
+        assert download_masks(cache) == download_masks(cache) == cache / MASKS
+        found = sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*.*"))
+        assert found == [f"deep/cache/{MASKS}/1.mat", f"deep/cache/{MASKS}/outside.mat"]
+
+
+def test_download_with_a_wrong_hash_leaves_nothing_behind():
+    page = json.dumps({"files": [{"name": "a.zip", "download_url": "https://files/1", "computed_md5": "0" * 32}]}).encode()
+
+
+    def get_(url, **_):
+        reply = requests.Response()
+        reply.status_code, reply.raw = 200, io.BytesIO(page if url == FIGSHARE else b"sorry")
+        return reply
+
+
+    with TemporaryDirectory() as folder, patch("requests.get", get_):
+        with pytest.raises(DataError, match="expected a file with MD5 0{32} at https://files/1, got 5 bytes with MD5 .*: try again"):
+            download_masks(folder)
+        assert not any(path.is_file() for path in Path(folder).rglob("*")) and not (Path(folder) / MASKS).exists()
+
+
+def test_interrupted_download_goes_on_where_it_stopped():
+    whole, sent = bytes(range(256)) * 40, []
+
+
+    def get_(url, headers, **_):
+        start = int(headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        reply = requests.Response()
+        reply.status_code, reply.raw = 206 if start < len(whole) else 416, io.BytesIO(whole[start:])
+        sent.append(start)
+        return reply
+
+
+    with TemporaryDirectory() as folder, patch("requests.get", get_):
+        file, md5 = Path(folder) / "a.zip", hashlib.md5(whole).hexdigest()
+        (Path(folder) / "a.zip.part").write_bytes(whole[:4000])
+        fetch("https://files/1", file, md5)
+        assert sent == [4000] and file.read_bytes() == whole
+        (Path(folder) / "a.zip.part").write_bytes(whole)
+        fetch("https://files/1", file, md5)
+        assert sent == [4000, len(whole)] and file.read_bytes() == whole
+
+
+def test_download_that_is_refused_keeps_what_is_there():
+    reply_ = requests.Response()
+    reply_.status_code, reply_.raw = 202, io.BytesIO()
+    with TemporaryDirectory() as folder, patch("requests.get", return_value=reply_):
+        part = Path(folder) / "a.zip.part"
+        part.write_bytes(b"half of it")
+        with pytest.raises(DataError, match="expected the file at https://files/1, got HTTP status 202: try again later, or download"):
+            fetch("https://files/1", Path(folder) / "a.zip", "0" * 32)
+        assert part.read_bytes() == b"half of it"
+
+
+def test_download_without_archives():
+    def get_(url, **_):
+        reply = requests.Response()
+        reply.status_code, reply.raw = 200, io.BytesIO(b'{"files": []}')
+        return reply
+
+
+    with TemporaryDirectory() as folder, patch("requests.get", get_):
+        with pytest.raises(DataError, match=r"expected archives \(\*.zip\) at .*, found none"):
+            download_masks(folder)
 
 
 def test_data_with_phantoms_is_an_error():
@@ -56,6 +151,15 @@ def test_kaggle_without_network_is_one_clear_line():
             DataError, match=r"expected to download ahmedsorour1/.*/versions/1 from Kaggle, got ConnectionError \(no route\): check"
         ) as caught:
             data_root("kaggle", folder=folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_figshare_without_network_is_one_clear_line():
+    expected = rf"expected to download {MASKS} from https.*, got ConnectionError \(no route\): check"
+    with TemporaryDirectory() as folder, patch.dict(os.environ, KAGGLEHUB_CACHE=f"{folder}/cache"):
+        with patch("kagglehub.dataset_download", return_value=folder), patch("requests.get", side_effect=requests.ConnectionError("no\nroute")):
+            with pytest.raises(DataError, match=expected) as caught:
+                data_root("kaggle", folder=f"{folder}/data")
     assert "\n" not in str(caught.value)
 
 
@@ -170,6 +274,79 @@ def test_a_scan_is_not_a_mask():
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)).save(path)
         with pytest.raises(ImageError, match="more than two grey levels"):
             read_mask(path)
+
+
+def test_matlab_slices_are_read_upright():
+    image = np.zeros((40, 60), np.int16)
+    image[2:6, 10:40] = 2000
+    image[30, 5] = -7
+    mask = np.zeros((40, 60), bool)
+    mask[2:6, 10:20] = True
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "7.mat"
+        write_mat(path, image, mask, "pituitary", "MR017260F")
+        assert np.array_equal(read_scan(path), 255 * (image > 0)) and read_scan(path).dtype == np.uint8
+        assert np.array_equal(read_mask(path), mask)
+        assert read_mat(path.read_bytes(), path)[2:] == ("pituitary", "MR017260F")
+
+
+def test_written_matlab_files_have_the_layout_of_matlab():
+    mask = np.zeros((20, 30), bool)
+    mask[4:8, 9:19] = True
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "1.mat"
+        write_mat(path, np.arange(600).reshape(20, 30), mask, "glioma", "100360")
+        with pytest.raises(NotImplementedError, match="v7.3"):  # scipy knows the format by its first bytes, and does not read it
+            loadmat(path)
+        with h5py.File(path) as file:
+            parts = {name: (part.shape, part.dtype.str) for name, part in file["cjdata"].items()}
+            border = file["cjdata/tumorBorder"][0].reshape(-1, 2)
+        assert parts.pop("tumorBorder") == ((1, 2 * len(border)), "<f8")
+        assert border.min(0).tolist() == [9, 4] and border.max(0).tolist() == [18, 7]
+        assert parts == {"PID": ((6, 1), "<u2"), "image": ((30, 20), "<i2"), "label": ((1, 1), "<f8"), "tumorMask": ((30, 20), "|u1")}
+
+
+def test_damaged_matlab_files_say_so():
+    image, mask = np.random.default_rng(0).integers(0, 999, (64, 64)), np.eye(64, dtype=bool)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "1.mat"
+        write_mat(path, image, mask, "glioma", "100360")
+        whole = path.read_bytes()
+        for share in range(0, 100, 5):
+            path.write_bytes(whole[: len(whole) * share // 100])
+            with pytest.raises(ImageError, match=r"1\.mat: (zero-byte|truncated|damaged|MATLAB) ?file"):
+                read_scan(path)
+        path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(600))
+        with pytest.raises(ImageError, match="none of MATLAB 7.3"):
+            read_scan(path)
+
+
+def test_foreign_matlab_files_say_so():
+    image, mask = np.full((32, 32), 5), np.eye(32, dtype=bool)
+    changes = {
+        "without cjdata of image": ("PID", None),
+        "image of 3 dimensions": ("image", np.zeros((2, 32, 32), np.int16)),
+        "type float64": ("image", np.zeros((32, 32))),
+        "differ in size": ("image", np.zeros((32, 40), np.int16)),
+        "side under 16": ("image", np.zeros((4, 4), np.int16)),
+        "other values than 0 and 1": ("tumorMask", np.full((32, 32), 3, np.uint8)),
+        "label other than 1, 2 and 3": ("label", np.array([[4.0]])),
+        "patient id that is no text": ("PID", np.zeros(2, np.uint64)),
+    }
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "1.mat"
+        for reason, (name, values) in changes.items():
+            write_mat(path, image, mask, "glioma", "100360")
+            with h5py.File(path, "r+") as file:
+                del file[f"cjdata/{name}"]
+                if values is not None:
+                    file[f"cjdata/{name}"] = values
+            with pytest.raises(ImageError, match=reason):
+                read_mask(path)
+        with h5py.File(path, "w") as file:
+            file["EEG"] = np.zeros(9)
+        with pytest.raises(ImageError, match="MATLAB file without cjdata"):
+            read_scan(path)
 
 
 def test_load_boxes_reads_the_layout():
@@ -301,10 +478,39 @@ def test_true_masks_beside_the_sets_are_found():
         assert frame["mask"][0] == f"{TRUE_MASKS}/{LABELS}/Training/glioma/a.png"
 
 
-def test_masks_split_in_contiguous_blocks():
+def test_patients_are_never_divided():
+    patients = [f"p{i // 4}" for i in range(100)]
+    frame = pd.DataFrame({"split": "train", "label": ["glioma"] * 60 + ["meningioma"] * 40, "patient": patients})
+    frame = slice_split(slice_split(frame, 0.2, "test"), 0.25, "val")
+    assert frame.split.value_counts().to_dict() == {"train": 60, "test": 20, "val": 20}
+    assert (frame.groupby("patient").split.nunique() == 1).all()
+    assert (frame[frame.split == "test"].label == "glioma").sum() == 12
+
+
+def test_without_patients_neighbours_form_blocks():
+    frame = pd.DataFrame({"split": "train", "label": None, "patient": [None] * 100})
+    frame = slice_split(slice_split(frame, 0.2, "test"), 0.25, "val")
+    assert frame.split.tolist() == (["train"] * 12 + ["val"] * 4 + ["test"] * 4) * 5
+
+
+def test_a_handful_of_slices_can_be_split():
+    frame = pd.DataFrame({"split": "train", "label": None, "patient": [None] * 10})
+    assert block_split(frame, 0.2, "test").split.tolist() == (["train"] * 4 + ["test"]) * 2
+    assert block_split(frame[:1], 0.2, "test").split.tolist() == ["train"]
+    assert len(slice_split(frame[:0], 0.2, "test")) == 0
+
+
+def test_too_few_patients():
+    frame = pd.DataFrame({"split": "train", "label": "glioma", "patient": ["a", "b"] * 9})
+    with pytest.raises(DataError, match="expected at least 5 patients of training images, found 2"):
+        slice_split(frame, 0.2, "test")
+
+
+def test_load_masks_reads_folders_of_pictures():
     with TemporaryDirectory() as folder:
         frame, problems = load_masks(tiny_data(folder))
-        assert len(problems) == 0 and frame.split.tolist() == ["train"] * 8 + ["test"] * 2
+        assert len(problems) == 0 and frame.split.tolist() == (["train"] * 4 + ["test"]) * 2
+        assert frame[["label", "patient"]].isna().all(axis=None)
         assert [Path(path).stem for path in frame.path] == [str(n) for n in range(1, 11)]
         assert frame.boxes[0].tolist() == [[12, 12, 20, 20]]
 
@@ -326,6 +532,48 @@ def test_mask_troubles_are_listed():
             "mask without image",
             "name is not a number",
         }
+
+
+def test_load_masks_reads_matlab_files_in_subfolders():
+    rng = np.random.default_rng(0)
+    with TemporaryDirectory() as folder:
+        for i in range(1, 13):
+            path = Path(folder) / MASKS / f"brainTumorDataPublic_{i // 7}" / f"{i}.mat"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_mat(path, rng.integers(0, 999, (32, 48)), np.pad(np.ones((4, 6), bool), ((2, 26), (3, 39))), "meningioma", f"p{i // 2}")
+        frame, problems = load_masks(folder)
+        assert len(problems) == 0 and [Path(path).stem for path in frame.path] == [str(i) for i in range(1, 13)]
+        assert frame.path[8] == frame["mask"][8] == f"{MASKS}/brainTumorDataPublic_1/9.mat"
+        assert frame.boxes[8].tolist() == [[3, 2, 9, 6]] and (frame.width[8], frame.height[8]) == (48, 32)
+        assert frame.patient[8] == "p4" and (frame.label == "meningioma").all()
+        assert (frame.groupby("patient").split.nunique() == 1).all() and frame.split.value_counts()["test"] in (2, 3)
+
+
+def test_bad_matlab_files_are_listed():
+    image, mask = np.full((32, 32), 9), np.eye(32, dtype=bool)
+    with TemporaryDirectory() as folder:
+        top = Path(folder) / MASKS
+        (top / "more").mkdir(parents=True)
+        for i in range(1, 11):
+            write_mat(top / f"{i}.mat", image, mask if i > 1 else ~mask & mask, "glioma", f"p{i}")
+        (top / "2.mat").write_bytes((top / "2.mat").read_bytes()[:900])
+        (top / "3.mat").write_bytes(b"")
+        for name in ("more/4.mat", "cvind.mat", "._5.mat"):
+            shutil.copy(top / "4.mat", top / name)
+        frame, problems = load_masks(folder)
+        assert len(frame) == 7 and list(frame) == list(COLUMNS)
+        listed = dict(zip(problems.path.str.removeprefix(f"{MASKS}/"), problems.reason))
+        assert listed.pop("2.mat").startswith(("truncated", "damaged")) and listed.pop("3.mat").startswith("truncated")
+        assert {listed.pop("4.mat", None), listed.pop("more/4.mat", None)} == {None, "second file of the same number"}
+        assert listed == {"1.mat": "empty mask", "cvind.mat": "name is not a number", "._5.mat": "stray, ignored"}
+
+
+def test_archives_that_were_not_unpacked():
+    with TemporaryDirectory() as folder:
+        (Path(folder) / MASKS).mkdir()
+        (Path(folder) / MASKS / "brainTumorDataPublic_1-766.zip").write_bytes(b"")
+        with pytest.raises(DataError, match="expected folder 'images' in .*; or unpack Cheng's archives"):
+            load_masks(folder)
 
 
 def test_mask_set_is_optional():
@@ -355,10 +603,11 @@ def test_kaggle_downloads_pinned_versions_and_loads_nested_folders():
             (Path(cache) / "deeper" / name).rename(target)
             return str(target.parent)
 
-        with patch("kagglehub.dataset_download", stand_in):
+        (Path(cache) / "deeper" / MASKS).rename(Path(cache) / MASKS)  # as if figshare's were there since last time
+        with patch("kagglehub.dataset_download", stand_in), patch.dict(os.environ, KAGGLEHUB_CACHE=cache):
             downloaded = data_root("kaggle", folder=folder)
         assert asked == list(KAGGLE.values()) and all(handle.endswith("/versions/1") for handle in asked)
-        assert len(load_boxes(downloaded)[0]) == len(load_labels(downloaded)[0]) == 16
+        assert len(load_boxes(downloaded)[0]) == len(load_labels(downloaded)[0]) == 16 and len(load_masks(downloaded)[0]) == 10
 
 
 def test_count_table_counts_files_and_used_rows():
@@ -433,6 +682,28 @@ def test_connected_groups_follows_chains():
     assert connected_groups([(0, 2), (2, 4), (1, 3)], 6).tolist() == [0, 1, 0, 1, 0, 2]
 
 
+def test_training_slices_with_a_twin_in_a_test_part_are_left_out():
+    with TemporaryDirectory() as folder:
+        root_ = tiny_data(folder)
+        exact, mirrored = root_ / BOXES / "Val/Glioma/images/b.jpg", root_ / LABELS / "Testing/pituitary/a.jpg"
+        Image.fromarray(read_scan(exact)).save(root_ / MASKS / "images/1.jpg", quality=95)
+        Image.fromarray(read_scan(mirrored)[:, ::-1]).save(root_ / MASKS / "images/7.jpg", quality=95)
+        Image.fromarray(read_scan(root_ / BOXES / "Train/Glioma/images/b.jpg")).save(root_ / MASKS / "images/8.jpg")  # may stay
+        frames_ = [load(root_)[0] for load in (load_boxes, load_labels, load_masks)]
+        together = pd.concat(frames_, ignore_index=True)
+        together["group"] = near_duplicate_groups([read_scan(root_ / path) for path in together.path])
+        slices_ = leave_out_twins(together[together.source == MASKS], together[together.split == "test"])
+        assert [Path(path).stem for path in slices_.path[slices_.split == "left_out"]] == ["1", "7"]
+        assert slices_.split.value_counts().to_dict() == {"train": 6, "left_out": 2, "test": 2}
+
+
+def test_test_images_are_never_left_out():
+    frame = pd.DataFrame({"split": ["train", "val", "test", "left_out", "train"], "group": [0, 1, 1, 5, 2]})
+    again = leave_out_twins(frame, frame[frame.split == "test"])
+    assert again.split.tolist() == ["train", "left_out", "test", "left_out", "train"]
+    assert leave_out_twins(frame, frame[:0]).equals(frame)
+
+
 def test_validation_keeps_groups_together_and_classes_in_proportion():
     frame = pd.DataFrame({"split": "train", "label": ["glioma", "no_tumor"] * 50, "group": np.repeat(np.arange(25), 4)})
     frame = split_validation(frame, 0.2)
@@ -448,7 +719,7 @@ def test_validation_leaves_the_test_split_alone():
 
 
 def test_validation_fraction_out_of_range():
-    with pytest.raises(DataError, match="expected a validation fraction of 0 to 0.5, got 0.9"):
+    with pytest.raises(DataError, match="expected a val fraction of 0 to 0.5, got 0.9"):
         split_validation(pd.DataFrame({"split": ["train"], "label": [None], "group": [0]}), 0.9)
 
 

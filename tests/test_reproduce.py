@@ -101,6 +101,8 @@ def test_tables_figures_and_index_are_there(smoke):
         "f1_by_threshold",
         "recall_by_class_and_size",
         "hits_misses_false_alarms",
+        "dice_by_prompt_quality",
+        "sam_by_detector",
     ):
         assert {f.suffix for f in (smoke.reports / "figures").glob(f"{name}.*")} == {".png", ".svg"}
     table3, table4 = (pd.read_csv(smoke.reports / "tables" / f"{n}.csv").set_index("model") for n in ("table3", "table4"))
