@@ -37,7 +37,7 @@ env: $(READY) ## create the environment in VENV from requirements.lock
 $(READY): requirements.lock settings.ini setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
 	  { echo "brain-mri needs Python 3.11, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1): install it, or pass PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Creating $(VENV) from requirements.lock (about 7 GB on Linux, a few minutes) ..."
+	@echo "Creating $(VENV) from requirements.lock (about 9 GB on Linux, a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

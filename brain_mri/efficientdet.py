@@ -10,7 +10,7 @@ import warnings
 
 warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)  # effdet uses it on import
 
-# %% ../nbs/11_efficientdet.ipynb #a20cfaa4
+# %% ../nbs/11_efficientdet.ipynb #39257d6e
 import pandas as pd
 import timm
 import torch
@@ -21,7 +21,7 @@ from effdet.config.model_config import efficientdet_model_param_dict
 from effdet.loss import DetectionLoss
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from .detection import read_card
+from .reports import read_card
 from .torch_training import TorchDetector, load_torch_detector
 
 # %% ../nbs/11_efficientdet.ipynb #3a880778
@@ -128,10 +128,10 @@ def fusion_weights(
                 rows.append((c, n, node.feat_level, source - len(inputs), levels[source], float(share)))
     return pd.DataFrame(rows, columns=["cell", "node", "level", "source", "source_level", "share"])
 
-# %% ../nbs/11_efficientdet.ipynb #cd930224
+# %% ../nbs/11_efficientdet.ipynb #6b9a4f7a
 def load_detector(
     folder,  # that a run of 11_efficientdet left: detector.json and weights.pt
     device: str = "auto",
 ) -> TorchDetector:
     """The detector of a run of 11_efficientdet, with its threshold. Raises FileNotFoundError without a card, DataError for damaged files."""
-    return load_torch_detector(read_card(folder), folder, build_efficientdet, device)
+    return load_torch_detector(read_card(folder, "detector"), folder, build_efficientdet, device)

@@ -5,15 +5,13 @@
 # %% auto #0
 __all__ = ['B0', 'WIDTH', 'DEPTH', 'efficientnetv2_b3', 'mbconv_cost', 'scaled_channels', 'scaled_blocks', 'fusing_factor']
 
-# %% ../nbs/34_efficientnetv2_b3.ipynb #85bd1846
-from pathlib import Path
-
+# %% ../nbs/34_efficientnetv2_b3.ipynb #1a756c09
 import keras
 import numpy as np
 
-from .keras_training import build_classifier
+from .keras_training import build_base, build_classifier
 
-# %% ../nbs/34_efficientnetv2_b3.ipynb #5afb69b0
+# %% ../nbs/34_efficientnetv2_b3.ipynb #b87c86df
 def efficientnetv2_b3(
     image_size: int,  # side of a crop, pixels; at least 32
     input_scale: str = "paper",  # "paper" (1/255) or "native" (the network's own scaling)
@@ -23,24 +21,14 @@ def efficientnetv2_b3(
     drop_blocks: float = 0.2,  # how often the last block is skipped in training; earlier blocks less
     momentum: float | None = None,  # of batch normalisation; None leaves Keras' 0.99
 ) -> keras.Model:
-    """EfficientNetV2 B3 (Tan & Le, ICML 2021) with the head of keras_training: uint8 n x size x size x 1 in, n x 4 probabilities out.
-
-    Raises ValueError for an unknown choice of weights or a file that is not asked for, FileNotFoundError for a file that is not there."""
-    if weights not in ("scratch", "pretrained") or (weights_file and weights == "scratch"):
-        raise ValueError(
-            f"expected weights out of scratch, pretrained, and a weights_file only with pretrained, got {weights!r} and {weights_file!r}"
-        )
-    if weights_file and not Path(weights_file).is_file():
-        raise FileNotFoundError(
-            f"expected pretrained weights in {weights_file}, found no such file: download efficientnetv2-b3_notop.h5 from Keras, or leave weights_file empty"
-        )
-    source = None if weights == "scratch" else weights_file or "imagenet"
-    base = keras.applications.EfficientNetV2B3(
-        include_top=False, weights=source, input_shape=(image_size, image_size, 3), include_preprocessing=input_scale == "native"
-    )
+    """EfficientNetV2 B3 (Tan & Le, ICML 2021) with the head of keras_training: uint8 n x size x size x 1 in, n x 4 probabilities out. Raises what `build_base` and `build_classifier` raise."""
+    inside = input_scale == "native"
+    base = build_base(keras.applications.EfficientNetV2B3, image_size, weights, weights_file, include_preprocessing=inside)
     for layer in base.layers:
         if isinstance(layer, keras.layers.Dropout):  # Keras' rates grow to 0.2
             layer.rate *= drop_blocks / 0.2
+        if weights == "scratch" and layer.name.endswith("project_bn") and f"{layer.name[:-10]}add" in {each.name for each in base.layers}:
+            layer.gamma.assign(np.zeros(layer.gamma.shape))  # the block starts as its shortcut alone
     return build_classifier(base, "inside", input_scale, dropout, momentum)
 
 # %% ../nbs/34_efficientnetv2_b3.ipynb #54458b27

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['build_faster_rcnn', 'look_twice', 'load_detector']
 
-# %% ../nbs/13_faster_rcnn.ipynb #0a0386e9
+# %% ../nbs/13_faster_rcnn.ipynb #27c30d05
 import torch
 from torch import nn
 from torchvision.models.detection import FasterRCNN
@@ -15,7 +15,7 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from .detection import read_card
+from .reports import read_card
 from .retinanet import feature_pyramid
 from .torch_training import TorchDetector, load_torch_detector
 
@@ -69,10 +69,10 @@ def look_twice(
     steps = {"anchors": (moved[order], scores[order]), "proposals": (proposals[0], None), "final": (final["boxes"], final["scores"])}
     return {name: tuple(None if part is None else part.float().cpu() for part in pair) for name, pair in steps.items()}
 
-# %% ../nbs/13_faster_rcnn.ipynb #e07df99d
+# %% ../nbs/13_faster_rcnn.ipynb #df793091
 def load_detector(
     folder,  # that a run of 13_faster_rcnn left: detector.json and weights.pt
     device: str = "auto",
 ) -> TorchDetector:
     """The detector of a run of 13_faster_rcnn, with its threshold. Raises FileNotFoundError, naming the command that makes it, and DataError for damaged files."""
-    return load_torch_detector(read_card(folder), folder, build_faster_rcnn, device)
+    return load_torch_detector(read_card(folder, "detector"), folder, build_faster_rcnn, device)

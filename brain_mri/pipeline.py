@@ -8,7 +8,7 @@ __all__ = ['Finding', 'cautious_label', 'Pipeline', 'picture', 'chain_accuracy']
 # %% ../nbs/40_pipeline.ipynb #f93854ca
 import lightning  # noqa: F401, I001  PyTorch's side first, see above
 
-# %% ../nbs/40_pipeline.ipynb #dc671127
+# %% ../nbs/40_pipeline.ipynb #9f41c219
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from .data import CLASSES, TITLES
-from .detection import best_detector, load_detector
-from .keras_training import load_classifier
 from .lesions import LesionStore, find_lesions
 from .preprocess import crop_lesion
+from .reports import best_model, load_model
 from .sam import load_segmenter
 
 # %% ../nbs/40_pipeline.ipynb #09071f19
@@ -45,19 +44,19 @@ def cautious_label(probabilities, limit: float) -> str:
     best = int(np.argmax(probabilities))
     return CLASSES[best] if probabilities[best] >= limit else "unsure"
 
-# %% ../nbs/40_pipeline.ipynb #7138d793
+# %% ../nbs/40_pipeline.ipynb #36c5b7b2
 class Pipeline:
     """Detector, Segment Anything and classifier of a run: `Pipeline(runs)(scans)` gives one Finding a scan (sections 3.3 and 3.5)."""
 
     def __init__(
         self,
         runs,  # folder of a run, such as runs/demo
-        classifier: str = "34_efficientnetv2_b3",  # notebook whose classifier is used
+        classifier: str = "",  # notebook whose classifier is used; "" takes the best on validation images
     ):
         runs = Path(runs)
-        self.detector = load_detector(best_detector(runs))
+        self.detector = load_model(best_model(runs, "detector"), "detector")
         self.segmenter = load_segmenter(runs / "20_sam")
-        self.classifier = load_classifier(runs / classifier)
+        self.classifier = load_model(runs / classifier if classifier else best_model(runs, "classifier"), "classifier")
         store = LesionStore(runs / "21_lesions").card  # how the classifier's training scans were prepared
         self.size, self.median, self.detector.threshold = (store[name] for name in ("store_size", "median", "threshold"))
         self.seconds = {"detect and outline": 0.0, "classify": 0.0}  # spent so far, a stage

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RESNETS', 'NoExtra', 'feature_pyramid', 'build_retinanet', 'load_detector']
 
-# %% ../nbs/12_retinanet.ipynb #c3c64fd7
+# %% ../nbs/12_retinanet.ipynb #0432a2f2
 from functools import partial
 
 import torch
@@ -17,7 +17,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelP6P7
 
-from .detection import read_card
+from .reports import read_card
 from .torch_training import TorchDetector, load_torch_detector
 
 # %% ../nbs/12_retinanet.ipynb #af530ae0
@@ -77,10 +77,10 @@ def build_retinanet(
     limits = dict(score_thresh=0.01, nms_thresh=0.5, detections_per_img=50, topk_candidates=300)
     return RetinaNet(pyramid, 2, min_size=image_size, max_size=image_size, anchor_generator=anchors, head=head, **limits)
 
-# %% ../nbs/12_retinanet.ipynb #f94de0a0
+# %% ../nbs/12_retinanet.ipynb #c2cf5e26
 def load_detector(
     folder,  # that a run of 12_retinanet left: detector.json and weights.pt
     device: str = "auto",
 ) -> TorchDetector:
     """The detector of a run of 12_retinanet, with its threshold. Raises FileNotFoundError, naming the command that makes it, and DataError for damaged files."""
-    return load_torch_detector(read_card(folder), folder, build_retinanet, device)
+    return load_torch_detector(read_card(folder, "detector"), folder, build_retinanet, device)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCORES', 'PAPER', 'EXTRA', 'KINDS', 'TITLES', 'FIGURES', 'table_row', 'model_table', 'short_table', 'reading',
-           'origin_table', 'metric_lines', 'warning', 'index_page']
+           'origin_table', 'metric_lines', 'warning', 'without_twins', 'index_page']
 
 # %% ../nbs/50_tables.ipynb #a3c1fb7b
 import json
@@ -99,7 +99,7 @@ def reading(
     place = int(ranked.index[ranked.model == first["model"]][0]) + 1
     return text + f". Of these, the paper has {first['model']} in front ({first['paper_f1']:.2f} %); here it is number {place}."
 
-# %% ../nbs/50_tables.ipynb #7d24a00b
+# %% ../nbs/50_tables.ipynb #df127895
 FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Figure 1"
     "figure1": ("00_data", "Figure 1. Example images of each class."),
     "figure1b": ("10_yolov8", "Figure 1 (the paper's second of that number). Locating the tumour."),
@@ -111,12 +111,26 @@ FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Fi
     "figure2": ("20_sam", "Figure 2. Lesion segmentation with SAM from the lesion's box."),
     "dice_by_prompt_quality": ("22_sam_prompts", "Dice of SAM's masks when the box gets worse."),
     "sam_by_detector": ("22_sam_prompts", "Dice of SAM's masks with the boxes of each detector."),
-    "figure3": ("34_efficientnetv2_b3", "Figure 3. Classification of the cropped lesion without background."),
+    "figure3": ("36_classifiers", "Figure 3. Classification of the cropped lesion without background."),
+    "confusion_matrices": ("36_classifiers", "Confusion matrices of the six classifiers."),
+    "mcnemar": (
+        "36_classifiers",
+        "Differences in accuracy between all pairs of classifiers, with McNemar's p values after Holm's correction.",
+    ),
+    "reliability": ("36_classifiers", "Reliability of the probabilities before and after temperature scaling."),
+    "heat_inside": ("36_classifiers", "Share of the heat that lies inside the true lesion, for right and wrong answers."),
+    "whole_scans": ("36_classifiers", "Accuracy for lesions cut out and for scans that went in whole."),
+    "classifier_cost": ("36_classifiers", "F1 of the classifiers against multiply-adds and milliseconds."),
+    "twins_by_kind": ("60_data_trust", "Share of test images with a twin in training, by kind of twin and data set."),
+    "twin_free": ("60_data_trust", "F1 of every model on all test images and on those without a twin, beside a look-up without learning."),
+    "definitions": ("61_paper_audit", "How near each definition of the scores comes to each row of the paper's Tables 3 and 4, in points."),
+    "implied_tumours": ("61_paper_audit", "The share of scans with a tumour that each row of the paper's Tables 3 and 4 implies."),
+    "ledger": ("61_paper_audit", "Every cell of Tables 3 and 4: the paper's value and ours with its interval, coloured by verdict."),
     "pipeline": ("40_pipeline", "One scan through all three stages."),
     "f1_beside_the_paper": ("50_tables", "F1 of every model that has run, beside the paper's."),
 }
 
-
+# %% ../nbs/50_tables.ipynb #4edb089b
 def origin_table(found: list[dict]) -> str:
     """Where each number comes from, as Markdown: notebook, data, weights, minutes, peak memory, commit."""
     rows = []
@@ -163,8 +177,22 @@ def warning(found: list[dict]) -> str:
         )
     return " ".join(text)
 
-# %% ../nbs/50_tables.ipynb #0df6c855
-def index_page(run: Run, tables: dict[str, pd.DataFrame], figures: list[str]) -> str:
+# %% ../nbs/50_tables.ipynb #672af5ad
+def without_twins(
+    table: pd.DataFrame,  # Table 3 or 4
+    twin_free: pd.DataFrame,  # the same on test images without a twin in training
+) -> str:
+    """What leaving out test images with twins does to F1, in words."""
+    both = table.merge(twin_free, on="model", suffixes=("", "_free"))
+    if not len(both) or (both["n_test"] == both["n_test_free"]).all():
+        return "No test image has a twin in training."
+    change = [
+        f"{row.model} {row.f1:.1f} to {row.f1_free:.1f} ({row.n_test_free:.0f} of {row.n_test:.0f} images)" for row in both.itertuples()
+    ]
+    return f"Without the test images that have a twin in training, F1 changes as follows: {'; '.join(change)}."
+
+# %% ../nbs/50_tables.ipynb #f5912c76
+def index_page(run: Run, tables: dict[str, pd.DataFrame], figures: list[str], ledger: str) -> str:
     """The text of index.md: warning, Tables 1-4, figures, the other measurements, and the origin of every number."""
     found = [
         metrics
@@ -179,8 +207,10 @@ def index_page(run: Run, tables: dict[str, pd.DataFrame], figures: list[str]) ->
             title,
             short_table(tables[name]),
             reading(tables[name], len(PAPER[name])),
-            f"All columns: [{name}.csv](tables/{name}.csv).",
+            f"All columns: [{name}.csv](tables/{name}.csv). {without_twins(tables[name], pd.read_csv(run.reports / 'tables' / f'{name}_twin_free.csv'))}",
         ]
+    parts += ["### Without learning", short_table(pd.read_csv(run.reports / "tables" / "table4_baseline.csv"))]
+    parts += ["## The paper, cell by cell", f"{ledger} [The whole ledger](ledger.md)."]
     parts.append("## Figures")
     for name in figures:
         notebook, caption = FIGURES[name]

@@ -10,7 +10,7 @@ import os
 
 os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
 
-# %% ../nbs/10_yolov8.ipynb #2efa46e0
+# %% ../nbs/10_yolov8.ipynb #cf573107
 import json
 import shutil
 from pathlib import Path
@@ -23,9 +23,8 @@ from torchvision.ops import box_convert, nms
 from ultralytics import YOLO
 
 from .data import to_yolo
-from .detection import read_card
 from .preprocess import preprocess
-from .reports import pick_device
+from .reports import pick_device, read_card
 
 # %% ../nbs/10_yolov8.ipynb #a01d1ad2
 def write_yolo(
@@ -134,13 +133,13 @@ def predict(
 
 YoloDetector.predict = predict
 
-# %% ../nbs/10_yolov8.ipynb #ffbcef42
+# %% ../nbs/10_yolov8.ipynb #f4574a9d
 def load_detector(
     folder,  # that a run of 10_yolov8 left: detector.json and yolov8.pt
     device: str = "auto",
 ) -> YoloDetector:
     """The detector of a run of 10_yolov8, with its threshold. Raises FileNotFoundError, naming the command that makes it."""
-    card, file = read_card(folder), Path(folder) / "yolov8.pt"
+    card, file = read_card(folder, "detector"), Path(folder) / "yolov8.pt"
     if not file.is_file():
         raise FileNotFoundError(f"expected yolov8.pt in {folder}, found none: make it with `make 10_yolov8`")
     return YoloDetector(YOLO(file).model, card["image_size"], card["median"], card["threshold"], device=device)

@@ -1,39 +1,24 @@
 """Tests of nbs/05_keras_training.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
 
 import tempfile
+import warnings
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from brain_mri.data import CLASSES, DataError
+from brain_mri.classification import Split
+from brain_mri.data import DataError
 from brain_mri.keras_training import (
-    CONVENTIONS, CropBatches, MEAN, SPREAD, build_classifier, class_weight, fit, freeze_base, layer_table,
-    load_classifier, predict_probabilities, predictions_frame, save_classifier, split_crops,
+    CONVENTIONS, CropBatches, EpochSeeds, MEAN, SPREAD, build_base, build_classifier, class_weight,
+    epochs_since_best, fit, freeze_base, grad_cam, layer_table, load_classifier, predict_probabilities, save_model,
+    train_classifier,
 )
 from brain_mri.preprocess import Augmentation
-
-
-def test_missing_class_in_a_split_is_named():
-    frame = pd.DataFrame({"label": ["glioma", "no_tumor", "pituitary", "meningioma"], "split": ["val", "val", "val", "train"]})
-    with pytest.raises(DataError, match="every class in split 'val', got none of meningioma among 3"):
-        split_crops(SimpleNamespace(frame=frame, found=np.ones(4, bool)), "val")
-
-
-def test_split_keeps_rows_labels_and_crops_together():
-    frame = pd.DataFrame({"label": [*CLASSES, *CLASSES], "split": ["test", "train"] * 4})
-    frame.loc[:3, "split"] = "train"
-    frame.loc[4:, "split"] = "test"
-    store = SimpleNamespace(
-        frame=frame,
-        found=np.arange(8) % 2 == 0,
-        crops=lambda rows, input, size, margin: np.stack([np.full((size, size), i, np.uint8) for i in rows]),
-    )
-    table, cut, ids = split_crops(store, "test", size=5)
-    assert cut[:, 0, 0].tolist() == [4, 5, 6, 7] and ids.tolist() == [0, 1, 2, 3]
-    assert table["found"].tolist() == [True, False, True, False]
 
 
 def test_every_crop_comes_once_an_epoch():
@@ -89,6 +74,36 @@ def test_scaling_layer_does_what_the_convention_says():
     np.testing.assert_allclose(seen[0, 0, 0], (200 / 255 - MEAN) / SPREAD, rtol=1e-5)
 
 
+def test_wrong_weights_are_refused():
+    vgg = keras.applications.VGG16
+    with pytest.raises(ValueError, match="weights out of scratch, pretrained.*got 'imagenet'"):
+        build_base(vgg, 32, weights="imagenet")
+    with pytest.raises(ValueError, match="weights_file only with pretrained, got 'scratch' and 'file.h5'"):
+        build_base(vgg, 32, weights_file="file.h5")
+    with pytest.raises(FileNotFoundError, match="pretrained weights in nowhere.h5"):
+        build_base(vgg, 32, weights="pretrained", weights_file="nowhere.h5")
+
+
+def test_published_weights_come_from_a_file_that_fits():
+    def tiny(include_top, weights, input_shape, width=2):
+        image = keras.Input(input_shape)
+        return keras.Model(image, keras.layers.Conv2D(width, 3, name="conv")(image), name="tiny")
+
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        file = Path(folder) / "tiny_notop.weights.h5"
+        theirs = tiny(False, None, (8, 8, 3))
+        theirs.save_weights(file)
+        ours = build_base(tiny, 8, "pretrained", str(file))
+        assert (ours.get_weights()[0] == theirs.get_weights()[0]).all()
+        warnings.simplefilter("ignore")
+        with pytest.raises(DataError, match="expected weights of tiny without top in .*got"):
+            build_base(tiny, 8, "pretrained", str(file), width=3)
+        file.write_bytes(file.read_bytes()[:300])
+        with pytest.raises(DataError, match="expected weights of tiny without top in .*got"):
+            build_base(tiny, 8, "pretrained", str(file))
+
+
 def test_training_learns_and_keeps_its_best_epoch():
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 3))
@@ -96,11 +111,23 @@ def test_training_learns_and_keeps_its_best_epoch():
     ids = np.arange(36) % 4
     cuts = (60 * ids[:, None, None] + np.zeros((36, 8, 8))).astype(np.uint8)
     train, val = CropBatches(cuts, ids, 12), CropBatches(cuts[:5], ids[:5], 4)
-    history = fit(model, train, val, epochs=3, learning_rate=0.05, run_eagerly=True)
+    with tempfile.TemporaryDirectory() as folder:
+        history = fit(model, train, val, folder, epochs=3, learning_rate=0.05, run_eagerly=True)
     assert list(history) == ["accuracy", "loss", "val_accuracy", "val_loss"] and len(history) == 3
     assert history.loss.iloc[-1] < history.loss.iloc[0]
     p = np.asarray(model(cuts[:5, ..., None], training=False))
     assert np.isclose(-np.log(p[np.arange(5), ids[:5]]).mean(), history.val_loss.min(), rtol=1e-3)
+
+
+def test_training_stops_without_progress():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    model = build_classifier(keras.Model(image, keras.layers.Conv2D(2, 3)(image)), native="tf")
+    batches = CropBatches(np.zeros((4, 8, 8), np.uint8), np.arange(4), 2)
+    with tempfile.TemporaryDirectory() as folder:
+        history = fit(model, batches, batches, folder, epochs=9, learning_rate=0.0, patience=2, run_eagerly=True)
+        assert len(history) == 3 and epochs_since_best(history) == 2 and epochs_since_best(history[:0]) == 0
+        assert len(fit(model, batches, batches, folder, epochs=9, learning_rate=0.0, patience=2, run_eagerly=True)) == 3  # not tried again
 
 
 def test_nan_loss_is_a_clear_error():
@@ -108,8 +135,43 @@ def test_nan_loss_is_a_clear_error():
     model = build_classifier(keras.Model(image, keras.layers.Conv2D(2, 3)(image)), native="tf")
     model.get_layer("probabilities").bias.assign([np.nan] * 4)
     batches = CropBatches(np.zeros((4, 8, 8), np.uint8), np.arange(4), 2)
-    with pytest.raises(FloatingPointError, match=r"NaN or infinity: lower learning_rate \(now 0.001\)"):
-        fit(model, batches, batches, epochs=1, run_eagerly=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.raises(FloatingPointError, match=r"NaN or infinity: lower learning_rate \(now 0.001\)"),
+    ):
+        fit(model, batches, batches, folder, epochs=1, run_eagerly=True)
+
+
+def test_a_killed_training_ends_like_one_that_ran_through():
+    class Kill(EpochSeeds):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch)
+            if epoch == 2:
+                raise RuntimeError("killed")
+
+
+    def go(folder, seeds=EpochSeeds):
+        keras.utils.set_random_seed(0)
+        image = keras.Input((8, 8, 3))
+        base = keras.Model(image, keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(image)))
+        model = build_classifier(base, native="tf", dropout=0.5)
+        cuts = np.random.default_rng(0).integers(0, 255, (12, 8, 8), np.uint8)
+        part = Split(None, cuts, np.arange(12) % 4)
+        where = SimpleNamespace(checkpoints=Path(folder))
+        with patch.dict(fit.__globals__, EpochSeeds=seeds):
+            history = train_classifier(where, model, dict(train=part, val=part), Augmentation(), 4, 0.01, 1, batch_size=5, run_eagerly=True)
+        return history, model.get_weights()
+
+
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        history, weights = go(one)
+        with pytest.raises(RuntimeError, match="killed"):
+            go(two, Kill)
+        for _ in range(2):  # goes on; then finds nothing left to do
+            again, other = go(two)
+            pd.testing.assert_frame_equal(again, history)
+            assert all((a == b).all() for a, b in zip(weights, other))
+    assert history.stage.tolist() == ["head"] + 4 * ["all"]
 
 
 def test_frozen_base_keeps_its_weights_and_a_last_batch_of_one_is_fine():
@@ -120,11 +182,13 @@ def test_frozen_base_keeps_its_weights_and_a_last_batch_of_one_is_fine():
     batches = CropBatches(np.random.default_rng(0).integers(0, 255, (5, 8, 8), np.uint8), np.array([0, 1, 2, 3, 0]), 4)
     before, head = [w.copy() for w in base.get_weights()], model.get_layer("probabilities").get_weights()[0].copy()
     freeze_base(model, True)
-    history = fit(model, batches, batches, epochs=1, run_eagerly=True)
+    with tempfile.TemporaryDirectory() as folder:
+        history = fit(model, batches, batches, folder, epochs=1, run_eagerly=True)
     assert all((a == b).all() for a, b in zip(before, base.get_weights()))
     assert (head != model.get_layer("probabilities").get_weights()[0]).any() and np.isfinite(history).all(axis=None)
     freeze_base(model, False)
-    fit(model, batches, batches, epochs=1, run_eagerly=True)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(model, batches, batches, folder, epochs=1, run_eagerly=True)
     assert any((a != b).any() for a, b in zip(before, base.get_weights()))
 
 
@@ -151,30 +215,23 @@ def test_one_crop_none_and_a_black_one_have_probabilities():
         predict_probabilities(model, black[0])
 
 
-def test_predictions_frame_has_the_agreed_columns():
-    table = predictions_frame(
-        pd.DataFrame({"path": ["a", "b"], "label": ["glioma", "pituitary"]}), np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.6, 0.2, 0.1]])
-    )
-    assert list(table) == ["path", "label", "predicted", "p_glioma", "p_meningioma", "p_no_tumor", "p_pituitary"]
-    assert table.predicted.tolist() == ["glioma", "meningioma"] and table.p_no_tumor.tolist() == [0.1, 0.2]
-
-
 def test_classifier_comes_back_from_its_folder():
     image = keras.Input((8, 8, 3))
-    model = build_classifier(
-        keras.Model(image, keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 3)(image))),
-        native="torch",
-        input_scale="native",
-        momentum=0.9,
-    )
+    base = keras.Model(image, keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 3)(image)))
+    model = build_classifier(base, native="torch", input_scale="native", momentum=0.9)
     cuts = np.random.default_rng(0).integers(0, 255, (3, 8, 8), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        with pytest.raises(FileNotFoundError, match="found no classifier.json, classifier.keras"):
+        card = Path(folder) / "classifier.json"
+        card.write_text('{"module": "keras_training", "f1_validation": 0.5, "input": "mask"}')
+        with pytest.raises(FileNotFoundError, match="expected a trained model"):
             load_classifier(folder)
-        save_classifier(folder, model, model="tiny", input="mask", margin=0.1)
+        save_model(model, folder)
         again = load_classifier(folder)
-        assert again.card["image_size"] == 8 and again.card["input"] == "mask" and again.card["classes"] == list(CLASSES)
+        assert again.card["input"] == "mask"
         np.testing.assert_allclose(again.predict(cuts), predict_probabilities(model, cuts), rtol=1e-6)
+        (Path(folder) / "classifier.keras").write_bytes(b"damaged")
+        with pytest.raises(DataError, match="expected a Keras model in .*classifier.keras, got"):
+            load_classifier(folder).predict(cuts)
 
 
 def test_multiply_adds_by_hand():
@@ -186,3 +243,17 @@ def test_multiply_adds_by_hand():
     assert table.multiply_adds.tolist() == [3 * 3 * 3 * 5 * 16, 3 * 3 * 5 * 16, (3 * 3 * 5 + 5 * 6) * 16, 6 * 4]
     assert table.parameters.tolist() == [3 * 3 * 3 * 5 + 5, 3 * 3 * 5, 3 * 3 * 5 + 5 * 6, 6 * 4 + 4]
     assert table["size"].tolist() == [4, 4, 4, 1] and table.channels.tolist() == [5, 5, 6, 4]
+
+
+def test_heat_lies_where_the_answer_comes_from():
+    image = keras.Input((8, 8, 3))
+    base = keras.Model(image, keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="sum")(image), name="one")
+    model = build_classifier(base, native="tf")
+    model.get_layer("probabilities").kernel.assign([[1.0, -1, -1, -1]])
+    cuts = np.zeros((2, 8, 8), np.uint8)
+    cuts[0, :, 4:] = 255
+    heat = grad_cam(model, cuts, "sum")
+    assert (heat[0, :, :4] == 0).all() and (heat[0, :, 4:] > 0).all() and not heat[1].any()
+    assert heat.shape == cuts.shape and grad_cam(model, cuts[:0], "sum").shape == (0, 8, 8)
+    with pytest.raises(ValueError, match="expected a layer of one, such as sum, got 'top'"):
+        grad_cam(model, cuts, "top")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brain_mri.reports import Run
+from brain_mri.data import DataError
+from brain_mri.reports import LOADERS, Run, best_model, load_model, read_card
 
 
 def test_missing_input_names_the_command():
@@ -43,3 +44,37 @@ def test_tables_and_figures_come_in_two_forms():
         plt.close(figure)
         assert sorted(f.name for f in Path(folder).rglob("*.*")) == ["figure9.png", "figure9.svg", "table9.csv", "table9.md"]
         assert "a\\|b" in (Path(folder) / "tables" / "table9.md").read_text()
+
+
+def test_best_on_validation_is_chosen():
+    with tempfile.TemporaryDirectory() as runs:
+        for name, f1 in (("10_yolov8", 0.7), ("11_efficientdet", 0.8), ("12_retinanet", 0.8)):
+            (Path(runs) / name).mkdir()
+            (Path(runs) / name / "detector.json").write_text(json.dumps({"module": name[3:], "f1_validation": f1}))
+        assert best_model(runs, "detector").name == "11_efficientdet"
+        with pytest.raises(FileNotFoundError, match=r"expected a classifier .* found none: make all with `make reproduce PROFILE="):
+            best_model(runs, "classifier")
+
+
+def test_missing_card_names_the_command():
+    with (
+        tempfile.TemporaryDirectory() as runs,
+        pytest.raises(FileNotFoundError, match=r"expected a detector .* in .*, found none: make it with `make 12_retinanet PROFILE="),
+    ):
+        load_model(Path(runs) / "12_retinanet", "detector")
+
+
+def test_unknown_module_is_not_imported():
+    for kind in ("detector", "classifier"):
+        with tempfile.TemporaryDirectory() as place:
+            (Path(place) / f"{kind}.json").write_text('{"module": "os", "f1_validation": 1}')
+            with pytest.raises(DataError, match=rf"expected a module out of {LOADERS[kind][0]}, .* got 'os' in .*{kind}.json"):
+                load_model(place, kind)
+
+
+def test_damaged_card_is_named():
+    for text in ("", "{}", "[]", '{"module": "yolov8", "f1_validation": null}'):
+        with tempfile.TemporaryDirectory() as place:
+            (Path(place) / "detector.json").write_text(text)
+            with pytest.raises(DataError, match="expected a detector's card .*detector.json: run that"):
+                read_card(place, "detector")

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from brain_mri.data import DataError
-from brain_mri.detection import best_detector, detect, load_detector, publish_detector, read_card
-from brain_mri.reports import Run
+from brain_mri.detection import detect, publish_detector
+from brain_mri.reports import Run, read_card
 
 
 def test_every_scan_is_searched_once_and_keeps_its_row():
@@ -25,45 +23,6 @@ def test_every_scan_is_searched_once_and_keeps_its_row():
     assert detect(Counting(), table[:0], None) == []
 
 
-def test_best_on_validation_is_chosen():
-    with tempfile.TemporaryDirectory() as runs:
-        for name, f1 in (("10_yolov8", 0.7), ("11_efficientdet", 0.8), ("12_retinanet", 0.8)):
-            (Path(runs) / name).mkdir()
-            (Path(runs) / name / "detector.json").write_text(json.dumps({"module": name[3:], "f1_validation": f1}))
-        assert best_detector(runs).name == "11_efficientdet"
-
-
-def test_no_detector_names_the_command():
-    with (
-        tempfile.TemporaryDirectory() as runs,
-        pytest.raises(FileNotFoundError, match=r"expected a detector .* make one with `make 10_yolov8 PROFILE="),
-    ):
-        best_detector(runs)
-
-
-def test_missing_card_names_the_command():
-    with (
-        tempfile.TemporaryDirectory() as runs,
-        pytest.raises(FileNotFoundError, match=r"expected a detector .* in .*, found none: make it with `make 12_retinanet PROFILE="),
-    ):
-        load_detector(Path(runs) / "12_retinanet")
-
-
-def test_unknown_detector_module_is_not_imported():
-    with tempfile.TemporaryDirectory() as place:
-        (Path(place) / "detector.json").write_text('{"module": "os", "f1_validation": 1}')
-        with pytest.raises(DataError, match="expected a module out of yolov8, .* got 'os' in .*detector.json"):
-            load_detector(place)
-
-
-def test_damaged_card_is_named():
-    for text in ("", "{}", "[]", '{"module": "yolov8", "f1_validation": null}'):
-        with tempfile.TemporaryDirectory() as place:
-            (Path(place) / "detector.json").write_text(text)
-            with pytest.raises(DataError, match="expected a detector's card .*detector.json: run that"):
-                read_card(place)
-
-
 def test_published_scores_follow_from_the_validation_threshold():
     made = Run("08_detection")
     spot = np.float32([[10, 10, 30, 30]])
@@ -74,7 +33,7 @@ def test_published_scores_follow_from_the_validation_threshold():
         scores = publish_detector(
             made, results, "retinanet", "RetinaNet", {"image_size": 64}, dataset="d", weights="scratch", seed=0, n_train=5
         )
-        card = read_card(place)
+        card = read_card(place, "detector")
         assert card["threshold"] == 0.8 and card["image_size"] == 64 and np.isclose(card["f1_validation"], 2 / 3)
         assert scores.test["recall"] == 0.5 and scores.test["precision"] == 1  # the test box of 0.5 is under the threshold
         assert json.loads((Path(place) / "metrics/08_detection.json").read_text())["metrics"]["f1"] == scores.test["f1"]

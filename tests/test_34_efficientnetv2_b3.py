@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from brain_mri.efficientnetv2_b3 import efficientnetv2_b3, mbconv_cost, scaled_blocks, scaled_channels
+from brain_mri.keras_training import predict_probabilities
 
 
-def test_wrong_weights_are_refused():
+def test_both_scales_build_and_odd_crops_have_probabilities():
     with pytest.raises(ValueError, match="weights out of scratch, pretrained.*got 'imagenet'"):
         efficientnetv2_b3(32, weights="imagenet")
-    with pytest.raises(ValueError, match="weights_file only with pretrained, got 'scratch' and 'file.h5'"):
-        efficientnetv2_b3(32, weights_file="file.h5")
-    with pytest.raises(FileNotFoundError, match="pretrained weights in nowhere.h5"):
-        efficientnetv2_b3(32, weights="pretrained", weights_file="nowhere.h5")
+    black_ = np.zeros((1, 32, 32), np.uint8)  # a batch of one, and nothing in it
+    for scale_ in ("paper", "native"):
+        assert np.allclose(predict_probabilities(efficientnetv2_b3(32, scale_), black_).sum(1), 1)
 
 
 def test_mbconv_cost_agrees_with_keras():

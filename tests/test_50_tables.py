@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from brain_mri.tables import model_table, reading
+from brain_mri.tables import model_table, reading, without_twins
 
 
 def test_rows_follow_the_paper_and_keep_what_is_missing_missing():
@@ -25,3 +25,10 @@ def test_the_reading_knows_leader_overlaps_and_the_papers_leader():
     assert "The leader's interval overlaps with that of a." in reading(table, 4)
     assert reading(table[:1], 4).startswith("1 of 4 models have run. a leads with an F1 of 80.0 % [75.0, 95.0]. Of these")
     assert reading(table.iloc[:0], 6) == "None of the 6 models has run yet."
+
+
+def test_twins_are_told_with_numbers():
+    table_ = pd.DataFrame({"model": ["a"], "f1": [90.0], "n_test": [100]})
+    assert without_twins(table_, table_) == without_twins(table_, table_[:0]) == "No test image has a twin in training."
+    said_ = without_twins(table_, table_.assign(f1=70.0, n_test=40))
+    assert said_.endswith("F1 changes as follows: a 90.0 to 70.0 (40 of 100 images).")

@@ -2,12 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.utils import resample
 
+from brain_mri.classification import CLASSIFIER_NOTEBOOKS
 from brain_mri.data import CLASSES
 from brain_mri.metrics import detection_scores, detections_from_frame
 from brain_mri.runner import read_graph
@@ -42,7 +45,7 @@ def change(project, notebook, kind, text):
 
 def test_metrics_files_keep_the_contract(smoke):
     files = sorted((smoke.reports / "metrics").glob("*.json"))
-    assert {*DETECTORS, "20_sam", "34_efficientnetv2_b3", "40_pipeline"} <= {f.stem for f in files}
+    assert {*DETECTORS, "20_sam", *CLASSIFIER_NOTEBOOKS, "40_pipeline"} <= {f.stem for f in files}
     for file in files:
         content = json.loads(file.read_text())
         assert set(content) == KEYS and content["notebook"] == file.stem
@@ -55,14 +58,38 @@ def test_metrics_files_keep_the_contract(smoke):
             assert all(0 <= score <= 1 for score in scores), "scores are fractions"
 
 
-def test_classifier_scores_follow_from_its_predictions(smoke):
-    metrics = json.loads((smoke.reports / "metrics" / "34_efficientnetv2_b3.json").read_text())
-    table = pd.read_csv(smoke.reports / "predictions" / "34_efficientnetv2_b3.csv")
-    assert len(table) == metrics["n_test"]
-    np.testing.assert_allclose(table[[f"p_{name}" for name in CLASSES]].sum(axis=1), 1, atol=1e-4)
-    assert accuracy_score(table.label, table.predicted) == pytest.approx(metrics["metrics"]["accuracy"])
-    expected = f1_score(table.label, table.predicted, labels=CLASSES, average="macro", zero_division=0)
-    assert expected == pytest.approx(metrics["metrics"]["f1"])
+@pytest.mark.parametrize("profile", ["smoke", "demo"])
+def test_table4_follows_from_the_predictions_with_scikit_learn_alone(profile, request):
+    root = Path(__file__).parent.parent if profile == "demo" else request.getfixturevalue("smoke").root
+    reports = root / "reports" / profile
+    table = pd.read_csv(reports / "tables" / "table4.csv")
+    assert table.model.tolist() == list(PAPER["table4"])
+    options = dict(average="macro", zero_division=0)
+    for row in table.itertuples():
+        found = pd.read_csv(reports / "predictions" / f"{row.notebook}.csv")
+        probabilities = found[[f"p_{name}" for name in CLASSES]].to_numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
+        assert (np.array(CLASSES)[probabilities.argmax(1)] == found.predicted).all() and len(found) == row.n_test
+        true, said = found.label, found.predicted
+        scores = [accuracy_score(true, said), *precision_recall_fscore_support(true, said, **options)[:3]]
+        np.testing.assert_allclose([row.accuracy, row.precision, row.recall, row.f1], 100 * np.array(scores), atol=0.006)
+        tumour, found_one = true != "no_tumor", said != "no_tumor"
+        binary = precision_recall_fscore_support(tumour, found_one, average="binary", zero_division=0)[:3]
+        binary = [accuracy_score(tumour, found_one), *binary]
+        ours = [getattr(row, f"{name}_binary") for name in ("accuracy", "precision", "recall", "f1")]
+        np.testing.assert_allclose(ours, 100 * np.array(binary), atol=0.006)
+        draws = [f1_score(*resample(true, said, random_state=seed), **options) for seed in range(400)]
+        low, high = 100 * np.percentile(draws, [2.5, 97.5])
+        assert abs(row.f1_low - low) < 0.3 * (high - low) and abs(row.f1_high - high) < 0.3 * (high - low)
+
+
+def test_all_six_named_the_same_lesions(smoke):
+    tables = [pd.read_csv(smoke.reports / "predictions" / f"{name}.csv")[["path", "label"]] for name in CLASSIFIER_NOTEBOOKS]
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0])
+    cards = {name: json.loads((smoke.root / "runs" / "smoke" / name / "classifier.json").read_text()) for name in CLASSIFIER_NOTEBOOKS}
+    best = max(CLASSIFIER_NOTEBOOKS, key=lambda name: cards[name]["f1_validation"])
+    assert json.loads((smoke.reports / "metrics" / "40_pipeline.json").read_text())["metrics"]["agreement"] == 1, best
 
 
 @pytest.mark.parametrize("notebook", DETECTORS)
@@ -103,12 +130,17 @@ def test_tables_figures_and_index_are_there(smoke):
         "hits_misses_false_alarms",
         "dice_by_prompt_quality",
         "sam_by_detector",
+        "confusion_matrices",
+        "reliability",
+        "mcnemar",
+        "heat_inside",
     ):
         assert {f.suffix for f in (smoke.reports / "figures").glob(f"{name}.*")} == {".png", ".svg"}
     table3, table4 = (pd.read_csv(smoke.reports / "tables" / f"{n}.csv").set_index("model") for n in ("table3", "table4"))
     assert table3.index.tolist() == list(PAPER["table3"])
     assert table3.paper_f1.to_dict() == {model: values[3] for model, values in PAPER["table3"].items()}
     assert {"f1_low", "f1_high", "map50", "map50_95", "notebook", "minutes", "hardware"} <= set(table3.columns)
+    assert table4.index.tolist() == list(PAPER["table4"])
     assert {"accuracy_binary", "precision_binary", "recall_binary", "f1_binary"} <= set(table4.columns)
     page = (smoke.reports / "index.md").read_text()
     assert "not evidence about patients" in page and "EfficientNetV2 B3" in page
@@ -136,7 +168,7 @@ def test_prose_reruns_nothing_and_code_reruns_what_depends_on_it(smoke):
     assert stale(smoke) == set()
     undo()
     undo = change(smoke, "34_efficientnetv2_b3", "code", "\n1 + 1")
-    assert stale(smoke) == {"34_efficientnetv2_b3", "40_pipeline", "50_tables"}
+    assert stale(smoke) == {"34_efficientnetv2_b3", "36_classifiers", "40_pipeline", "50_tables"}
     undo()
     assert stale(smoke) == set()
 
