@@ -63,7 +63,7 @@ def model_table(name: str, found: list[dict], digits: int = 2) -> pd.DataFrame:
         [table_row(by_model[model], paper, EXTRA[name], digits) for model, paper in PAPER[name].items() if model in by_model]
     )
 
-# %% ../nbs/50_tables.ipynb #dc2af94a
+# %% ../nbs/50_tables.ipynb #f82c2913
 TITLES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
@@ -71,7 +71,9 @@ def short_table(table: pd.DataFrame) -> str:
     """A table as Markdown with one cell a score: ours [interval], then the paper's."""
     if table.empty:
         return "No model of this table has run yet."
-    show = lambda row, name: f"{row[name]:.1f} [{row[name + '_low']:.1f}, {row[name + '_high']:.1f}] / {row['paper_' + name]:.2f}"
+    paper = lambda value: "" if pd.isna(value) else f" / {value:.2f}"
+    ours = lambda *values: "not measured" if pd.isna(values[0]) else "{:.1f} [{:.1f}, {:.1f}]".format(*values)
+    show = lambda row, name: ours(row[name], row[f"{name}_low"], row[f"{name}_high"]) + paper(row[f"paper_{name}"])
     rows = [
         {"model": row["model"]} | {f"{TITLES[n]}: ours [95 %] / paper": show(row, n) for n in SCORES} | {"weights": row["weights"]}
         for _, row in table.iterrows()
@@ -99,7 +101,7 @@ def reading(
     place = int(ranked.index[ranked.model == first["model"]][0]) + 1
     return text + f". Of these, the paper has {first['model']} in front ({first['paper_f1']:.2f} %); here it is number {place}."
 
-# %% ../nbs/50_tables.ipynb #df127895
+# %% ../nbs/50_tables.ipynb #58f81d33
 FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Figure 1"
     "figure1": ("00_data", "Figure 1. Example images of each class."),
     "figure1b": ("10_yolov8", "Figure 1 (the paper's second of that number). Locating the tumour."),
@@ -127,6 +129,7 @@ FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Fi
     "implied_tumours": ("61_paper_audit", "The share of scans with a tumour that each row of the paper's Tables 3 and 4 implies."),
     "ledger": ("61_paper_audit", "Every cell of Tables 3 and 4: the paper's value and ours with its interval, coloured by verdict."),
     "pipeline": ("40_pipeline", "One scan through all three stages."),
+    "error_budget": ("40_pipeline", "Wrong answers of the pipeline by the stage that they come from."),
     "f1_beside_the_paper": ("50_tables", "F1 of every model that has run, beside the paper's."),
 }
 

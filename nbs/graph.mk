@@ -25,6 +25,7 @@
 35_coca: 00_data 21_lesions
 36_classifiers: 21_lesions 30_inceptionv3 31_densenet 32_xception 33_vgg16 34_efficientnetv2_b3 35_coca
 40_pipeline: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 20_sam 21_lesions 30_inceptionv3 31_densenet 32_xception 33_vgg16 34_efficientnetv2_b3 35_coca
+41_predict: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 20_sam 21_lesions 30_inceptionv3 31_densenet 32_xception 33_vgg16 34_efficientnetv2_b3 35_coca
 50_tables: 00_data 01_phantom 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 14_detectors 20_sam 21_lesions 22_sam_prompts 30_inceptionv3 31_densenet 32_xception 33_vgg16 34_efficientnetv2_b3 35_coca 36_classifiers 40_pipeline 60_data_trust 61_paper_audit
 60_data_trust: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 21_lesions 30_inceptionv3 31_densenet 32_xception 33_vgg16 34_efficientnetv2_b3 35_coca
 61_paper_audit: 00_data 10_yolov8 11_efficientdet 12_retinanet 13_faster_rcnn 14_detectors 20_sam 30_inceptionv3 31_densenet 32_xception 33_vgg16 34_efficientnetv2_b3 35_coca 36_classifiers

@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,9 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 from sklearn.utils import resample
 
 from brain_mri.classification import CLASSIFIER_NOTEBOOKS
-from brain_mri.data import CLASSES
+from brain_mri.data import CLASSES, Scans
 from brain_mri.metrics import detection_scores, detections_from_frame
+from brain_mri.reports import best_model
 from brain_mri.runner import read_graph
 from brain_mri.tables import PAPER
 
@@ -116,6 +120,28 @@ def test_all_four_saw_the_same_scans(smoke):
         pd.testing.assert_frame_equal(table, tables[0])
 
 
+def test_predict_answers_for_good_files_and_names_bad_ones(smoke, tmp_path):
+    scans = Scans(smoke.root / "runs" / "smoke" / "00_data")
+    paths = scans.frame("labels", "test").groupby("label").head(1).path.tolist()
+    for path in paths:
+        shutil.copy(scans.root / path, tmp_path)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    code = "import sys; from brain_mri.predict import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "predict", str(tmp_path), "--run", str(smoke.reports), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=smoke.root, text=True, capture_output=True)
+    assert done.returncode == 1 and done.stderr.count("no medical device") == 1, done.stderr
+    assert "4 of 5 scans done" in done.stderr and "bad.png" in done.stderr.splitlines()[-1]
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert all((tmp_path / "out" / line["picture"]).stat().st_size > 1000 for line in lines)
+    best = best_model(smoke.root / "runs" / "smoke", "classifier").name
+    stored = pd.read_csv(smoke.reports / "predictions" / f"{best}.csv").set_index("path")
+    for path, line in zip(sorted(paths, key=lambda path: Path(path).name), lines):
+        assert Path(line["scan"]).name == Path(path).name and line["label"] == stored.predicted[path]
+        np.testing.assert_allclose(
+            list(line["probabilities"].values()), stored.loc[path, [f"p_{name}" for name in CLASSES]].tolist(), atol=1e-3
+        )
+
+
 def test_tables_figures_and_index_are_there(smoke):
     for name in ("table1", "table2", "table3", "table4"):
         assert {f.suffix for f in (smoke.reports / "tables").glob(f"{name}.*")} == {".csv", ".md"}
@@ -168,7 +194,15 @@ def test_prose_reruns_nothing_and_code_reruns_what_depends_on_it(smoke):
     assert stale(smoke) == set()
     undo()
     undo = change(smoke, "34_efficientnetv2_b3", "code", "\n1 + 1")
-    assert stale(smoke) == {"34_efficientnetv2_b3", "36_classifiers", "40_pipeline", "50_tables"}
+    assert stale(smoke) == {
+        "34_efficientnetv2_b3",
+        "36_classifiers",
+        "40_pipeline",
+        "41_predict",
+        "50_tables",
+        "60_data_trust",
+        "61_paper_audit",
+    }
     undo()
     assert stale(smoke) == set()
 
