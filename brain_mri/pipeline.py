@@ -9,7 +9,7 @@ __all__ = ['STAGES', 'Finding', 'cautious_label', 'Given', 'Pipeline', 'cut_crop
 # %% ../nbs/40_pipeline.ipynb #f93854ca
 import lightning  # noqa: F401, I001  PyTorch's side first, see above
 
-# %% ../nbs/40_pipeline.ipynb #28303c69
+# %% ../nbs/40_pipeline.ipynb #b231cb7e
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from .data import CLASSES, TITLES, ImageError, read_scan
 from .lesions import LesionStore, find_lesions, scale_box
-from .preprocess import crop_lesion
+from .preprocess import crop_lesion, resize
 from .reports import best_model, load_model
 from .sam import load_segmenter
 
