@@ -22,7 +22,7 @@ from .preprocess import crop_lesion, resize
 from .reports import best_model, load_model
 from .sam import load_segmenter
 
-# %% ../nbs/40_pipeline.ipynb #709fea51
+# %% ../nbs/40_pipeline.ipynb #9570f666
 STAGES = ("detect", "outline", "name")
 
 
@@ -31,6 +31,7 @@ class Finding:
     """What the three stages found in one scan; boxes and mask are in pixels of `image`."""
 
     image: np.ndarray  # uint8 S x S, the scan after pre-processing
+    shape: tuple  # height and width of the scan itself, pixels
     boxes: np.ndarray  # float32 N x 4, pixel xyxy, all over the threshold, the surest first; the first one was used
     scores: np.ndarray  # float32 N, in [0, 1]
     mask: np.ndarray  # bool S x S; all False without a box
@@ -115,7 +116,7 @@ class Pipeline:
         shares = dict(zip(STAGES, (1000 * np.diff(clock) / len(scans)).tolist()))
         return [self.put_together(lesions, i, scans[i].shape, answers[i], crops[i], probabilities[i], shares) for i in range(len(scans))]
 
-# %% ../nbs/40_pipeline.ipynb #17c185b3
+# %% ../nbs/40_pipeline.ipynb #ea8860d1
 def cut_crop(self: Pipeline, lesions: dict, i: int) -> np.ndarray:
     """What the classifier sees of scan `i`: cut as its card says, or the whole scan when nothing was found."""
     card = self.classifier.card
@@ -132,7 +133,7 @@ def put_together(self: Pipeline, lesions: dict, i: int, shape, answer, crop, pro
     happened = {"nothing found": not keep.any(), "several found": keep.sum() > 1, "no outline": keep.any() and not lesions["outlined"][i]}
     fallbacks = tuple(name for name, true in happened.items() if true)
     boxes, scores = boxes[keep][order], scores[keep][order]
-    return Finding(lesions["images"][i], boxes, scores, lesions["masks"][i], crop, probabilities, fallbacks, milliseconds)
+    return Finding(lesions["images"][i], shape, boxes, scores, lesions["masks"][i], crop, probabilities, fallbacks, milliseconds)
 
 
 Pipeline.cut_crop, Pipeline.put_together = cut_crop, put_together

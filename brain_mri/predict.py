@@ -14,17 +14,16 @@ from pathlib import Path
 from .data import CLASSES, DataError
 from .reports import best_model, read_card
 
-# %% ../nbs/41_predict.ipynb #d0527394
+# %% ../nbs/41_predict.ipynb #a57bf835
 NOTICE = "brain-mri is made for teaching and research. It is no medical device; its answers are not for patients."
 
 
 def record(
     finding,  # a brain_mri.pipeline.Finding
     file,  # path of the scan
-    shape: tuple,  # its height and width, pixels
 ) -> dict:
     """A finding as plain values: scan, label, probabilities, boxes (pixel xyxy in the file), scores, lesion_share (of the scan), fallbacks, milliseconds."""
-    side, (height, width) = finding.image.shape[0], shape
+    side, (height, width) = finding.image.shape[0], finding.shape
     scale = [width / side, height / side] * 2
     return dict(
         scan=str(file),
@@ -54,7 +53,7 @@ def weights_of(
         raise DataError(f"expected in {best} the weights that the results in {reports} were measured with, found others: {command}")
     return runs
 
-# %% ../nbs/41_predict.ipynb #6488a8e7
+# %% ../nbs/41_predict.ipynb #3655f7e5
 def predict_files(
     pipeline,  # a brain_mri.pipeline.Pipeline
     files: list,  # paths of scans
@@ -65,7 +64,6 @@ def predict_files(
     from matplotlib import pyplot as plt
     from tqdm import tqdm
 
-    from brain_mri.data import read_scan
     from brain_mri.pipeline import Finding, picture
 
     out, errors, names = Path(out), [], set()
@@ -80,10 +78,10 @@ def predict_files(
             figure = picture(answer)
             figure.savefig(out / f"{name}.png", dpi=100)
             plt.close(figure)
-            lines.write(json.dumps(record(answer, file, read_scan(file).shape) | {"picture": f"{name}.png"}) + "\n")
+            lines.write(json.dumps(record(answer, file) | {"picture": f"{name}.png"}) + "\n")
     return errors
 
-# %% ../nbs/41_predict.ipynb #802191b5
+# %% ../nbs/41_predict.ipynb #d5d0561d
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `brain-mri`."""
     parser = argparse.ArgumentParser(prog="brain-mri", description=NOTICE)
@@ -106,7 +104,8 @@ def main(arguments: list | None = None) -> int:
         runs = weights_of(options.run)
         from brain_mri.pipeline import Pipeline, scan_files
 
-        files = scan_files(options.scans)
+        if not (files := scan_files(options.scans)):
+            raise FileNotFoundError(f"expected PNG or JPEG files in {', '.join(options.scans)}, found none: correct the path")
     except (FileNotFoundError, DataError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -114,4 +113,4 @@ def main(arguments: list | None = None) -> int:
     print(f"{len(files) - len(errors)} of {len(files)} scans done: {Path(options.out) / 'predictions.jsonl'}", file=sys.stderr)
     for error in errors:
         print(f"not done: {error}", file=sys.stderr)
-    return 1 if errors or not files else 0
+    return 1 if errors else 0

@@ -20,7 +20,7 @@ from brain_mri.predict import NOTICE, main, predict_files, record, weights_of
 
 def test_boxes_are_those_of_the_file():
     wide_ = np.full((64, 128), 255, np.uint8)
-    answer_ = record(spots_pipeline()([wide_])[0], "a.png", wide_.shape)
+    answer_ = record(spots_pipeline()([wide_])[0], "a.png")
     assert answer_["boxes"][0] == [8.0, 8.0, 24.0, 24.0] and answer_["label"] == "meningioma" and answer_["fallbacks"] == ["several found"]
     assert json.loads(json.dumps(answer_)) == answer_
 
@@ -68,9 +68,11 @@ def test_exit_status_tells_whether_all_scans_were_done():
         assert run_(place_ / "a.png") == 2 and "make reproduce PROFILE=demo" in said_.getvalue()
         with patch.dict(main.__globals__, weights_of=lambda run: run), patch("brain_mri.pipeline.Pipeline", lambda runs: made_):
             assert run_(place_ / "a.png") == 0 and run_(place_ / "nowhere") == 2
+            (place_ / "empty").mkdir()
+            assert run_(place_ / "empty") == 2 and "expected PNG or JPEG files in" in said_.getvalue()
             (place_ / "bad.jpg").write_bytes(b"no image")
             assert run_(place_ / "a.png", place_ / "bad.jpg") == 1
-    assert said_.getvalue().count(NOTICE) == 4 and "1 of 2 scans done" in said_.getvalue() and "bad.jpg" in said_.getvalue().splitlines()[-1]
+    assert said_.getvalue().count(NOTICE) == 5 and "1 of 2 scans done" in said_.getvalue() and "bad.jpg" in said_.getvalue().splitlines()[-1]
 
 
 def test_help_answers_without_a_framework():
