@@ -8,8 +8,10 @@ VENV ?= .venv# where the environment is
 PROFILE ?= demo# a file of nbs/profiles: smoke, demo, laptop, paper
 DATA ?=# folder with the real data sets, for laptop and paper
 LIMIT ?=# keep at most this many images of each split of each data set
+OVER ?=# a file of parameters that is laid over the profile, such as nbs/rehearsal.yaml
 LAUNCH ?=# prefix of each notebook's command, such as "srun -n1 -c2"
 NB ?=# for run: a notebook, such as 34_efficientnetv2_b3
+SPEED ?= 10# for rehearse: million million operations a second that a GPU is assumed to sustain
 PARAMS ?=# for run: changed parameters, such as "epochs=3 seed=1"
 export PARAMS
 REPORTS ?= reports
@@ -19,13 +21,14 @@ VENV := $(strip $(VENV))
 PY := $(VENV)/bin/python
 READY := $(VENV)/brain-mri-ready
 OPTIONS = --profile $(strip $(PROFILE)) --reports $(strip $(REPORTS)) --runs $(strip $(RUNS)) \
-          $(if $(strip $(DATA)),--data "$(strip $(DATA))") $(if $(strip $(LIMIT)),--set 00_data.limit=$(strip $(LIMIT)))
+          $(if $(strip $(DATA)),--data "$(strip $(DATA))") $(if $(strip $(LIMIT)),--set 00_data.limit=$(strip $(LIMIT))) \
+          $(if $(strip $(OVER)),--over "$(strip $(OVER))")
 RUNNER = $(PY) -m brain_mri.runner
 
 include nbs/graph.mk
 NODES := $(shell sed -n 's/^\([0-9][0-9a-z_]*\):.*/\1/p' nbs/graph.mk)
 
-.PHONY: help env reproduce run status test check lab export clean clean-notebooks lock $(NODES)
+.PHONY: help env reproduce rehearse weights run status test check lab export clean clean-notebooks lock $(NODES)
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -49,6 +52,16 @@ reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and
 
 $(NODES): $(READY)
 	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)
+
+REHEARSAL = runs/rehearsal
+REHEARSE = $(PY) -m brain_mri.rehearsal --profile $(strip $(PROFILE)) --folder $(REHEARSAL) --speed $(strip $(SPEED))
+rehearse: $(READY) ## every notebook at the true sizes of PROFILE=paper on a few phantoms: seconds, memory, estimate of the full run
+	@$(REHEARSE) prepare >/dev/null
+	@$(MAKE) --keep-going $(NODES) OVER=$(REHEARSAL)/$(strip $(PROFILE)).yaml REPORTS=$(REHEARSAL)/reports RUNS=$(REHEARSAL)/runs DATA= LIMIT= || true
+	@$(REHEARSE) show
+
+weights: $(READY) ## fetch every published weight file that PROFILE needs into one cache, for runs without network
+	@$(PY) -m brain_mri.weights --profile $(strip $(PROFILE))
 
 run: $(READY) ## your experiment: NB with PARAMS into reports/scratch, compared with the result of PROFILE
 	@test -n "$(NB)" || { echo 'expected a notebook, as in: make run NB=34_efficientnetv2_b3 PARAMS="epochs=3"' >&2; exit 1; }

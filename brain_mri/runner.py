@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['CHATTER', 'RunError', 'read_graph', 'code_cells', 'declared_parameters', 'checked', 'write_notebook', 'read_profile',
-           'digest', 'module_source', 'imported_modules', 'module_digests', 'folder_digest', 'replace_text', 'Node',
-           'parameters_of', 'fingerprint', 'why_stale', 'publish', 'make_ready', 'toy_project', 'finish_toy',
-           'requirements', 'first_line', 'hardware', 'provenance', 'kernel_environment', 'stderr_to', 'execute',
-           'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance', 'resumable', 'run_node',
-           'command', 'stale_nodes', 'show_status', 'show_summary', 'run_experiment', 'main', 'act']
+           'read_settings', 'digest', 'module_source', 'imported_modules', 'module_digests', 'folder_digest',
+           'replace_text', 'Node', 'parameters_of', 'fingerprint', 'why_stale', 'publish', 'make_ready', 'toy_project',
+           'finish_toy', 'requirements', 'first_line', 'hardware', 'run_cost', 'provenance', 'kernel_environment',
+           'stderr_to', 'cached_weights', 'missing_weights', 'execute', 'smaller_picture', 'tidy', 'expected_minutes',
+           'locked', 'add_provenance', 'resumable', 'run_node', 'command', 'stale_nodes', 'show_status', 'show_summary',
+           'run_experiment', 'main', 'act']
 
-# %% ../nbs/90_runner.ipynb #b51bcfbf
+# %% ../nbs/90_runner.ipynb #7d3c4bc8
 import argparse
 import ast
 import base64
@@ -36,6 +37,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import yaml
+
+from .weights import with_published
 
 # %% ../nbs/90_runner.ipynb #b7d96789
 class RunError(Exception):
@@ -149,6 +152,17 @@ def read_profile(root: Path, name: str, settings: list[str] = ()) -> dict:
             raise RunError(f"profile {name} sets parameters of {notebook!r}, which is not in nbs/graph.mk; there are: {', '.join(graph)}")
         checked(root / "nbs" / f"{notebook}.ipynb", values)
     return profile
+
+# %% ../nbs/90_runner.ipynb #0d7ade03
+def read_settings(file: str) -> list[str]:
+    """The settings "notebook.name=value" in a YAML file {notebook: {name: value}}. Raises argparse.ArgumentTypeError for a file that is none."""
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        return [f"{notebook}.{name}={json.dumps(value)}" for notebook, values in content.items() for name, value in values.items()]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"expected parameters, notebook by notebook, in {file}, got {type(error).__name__} ({' '.join(str(error).split())[:100]})"
+        ) from None
 
 # %% ../nbs/90_runner.ipynb #66a8bdc3
 def digest(text: str | bytes) -> str:
@@ -324,8 +338,12 @@ def publish(node: Node) -> None:
     replace_text(node.stamp_file, json.dumps(stamp, indent=1))
     shutil.rmtree(node.ready)
 
-# %% ../nbs/90_runner.ipynb #5b364e42
-def make_ready(node: Node, parts: dict[str, str]) -> None:
+# %% ../nbs/90_runner.ipynb #dfd8fbda
+def make_ready(
+    node: Node,
+    parts: dict[str, str],  # the fingerprint that the run started with
+    **cost: float,  # seconds and peak_memory_gb of the run
+) -> None:
     """Turn a finished staging folder into a ready result."""
     places = {node.staging / "out": node.reports, node.staging / "work": node.work}
     files = {
@@ -341,7 +359,7 @@ def make_ready(node: Node, parts: dict[str, str]) -> None:
         "result": result,
         "before": before,
         "files": {path: file.stat().st_size for file, path in sorted(files.items())},
-    }
+    } | cost
     (node.staging / "stamp.json").write_text(json.dumps(stamp))
     node.ready.parent.mkdir(parents=True, exist_ok=True)
     os.replace(node.staging, node.ready)
@@ -390,10 +408,15 @@ def hardware() -> str:
         return f"{processor}, {cores} cores, {memory} GB, {first_line(['nvidia-smi', '--query-gpu=name', '--format=csv,noheader']) or 'no GPU'}"
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
-# %% ../nbs/90_runner.ipynb #ea3b5bae
-def provenance(node: Node, seconds: float) -> dict:
-    """Where a result came from: commit, packages, data, machine, wall time and peak memory."""
+# %% ../nbs/90_runner.ipynb #49197e10
+def run_cost(start: float) -> dict[str, float]:
+    """What a run that started at time.monotonic() `start` has cost so far: seconds, and peak_memory_gb of its largest process."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"seconds": round(time.monotonic() - start, 1), "peak_memory_gb": round(usage / 2**30, 2)}
+
+
+def provenance(node: Node, seconds: float, peak_memory_gb: float) -> dict:
+    """Where a result came from: commit, packages, data, machine, wall time and peak memory."""
     data = next((f for f in (node.staging / "work" / "data.json", node.runs / "00_data" / "data.json") if f.is_file()), None)
     commit = first_line(["git", "rev-parse", "HEAD"], node.root)
     changed = first_line(["git", "status", "--porcelain", "nbs", "brain_mri", "requirements.lock"], node.root)
@@ -403,8 +426,8 @@ def provenance(node: Node, seconds: float) -> dict:
         "packages": {name: importlib.metadata.version(name) for name in requirements(node.root)},
         "data_fingerprint": json.loads(data.read_text()).get("fingerprint") if data else None,
         "hardware": hardware(),
-        "wall_seconds": round(seconds, 1),
-        "peak_memory_gb": round(usage / 2**30, 2),
+        "wall_seconds": seconds,
+        "peak_memory_gb": peak_memory_gb,
     }
 
 # %% ../nbs/90_runner.ipynb #f8289cfa
@@ -438,7 +461,26 @@ def stderr_to(file: Path):
             os.dup2(saved, 2)
             os.close(saved)
 
-# %% ../nbs/90_runner.ipynb #485f0318
+# %% ../nbs/90_runner.ipynb #9b80b70f
+def cached_weights(node: Node, parameters: dict) -> dict:
+    """A node's parameters, with the name of a published weight file replaced by its path in the cache. Raises RunError when it is not there."""
+    try:
+        return with_published(node.name, parameters, profile=node.profile)
+    except (FileNotFoundError, ValueError) as error:
+        raise RunError(str(error)) from None
+
+
+def missing_weights(first: Node, names) -> list[str]:
+    """One line for each of the notebooks `names` whose published weights are not in the cache."""
+    lines = []
+    for node in map(first.sibling, names):
+        try:
+            cached_weights(node, parameters_of(node))
+        except RunError as error:
+            lines.append(f"{node.name}: {error}")
+    return lines
+
+# %% ../nbs/90_runner.ipynb #ce484062
 def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Path) -> None:
     """Execute a node's notebook into out/notebooks. Raises RunError with the failing cell's last line."""
     import papermill  # slow to import, and a fresh node never needs it
@@ -448,7 +490,7 @@ def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Pa
     target = out / "notebooks" / node.notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    inject = {k: v for k, v in parameters.items() if v != declared_parameters(node.notebook)[k]}
+    inject = {k: v for k, v in cached_weights(node, parameters).items() if v != declared_parameters(node.notebook)[k]}
     encrypted = Config({"KernelManager": {"transport_encryption": "auto"}})
     options = dict(kernel_name="brain-mri", cwd=str(node.root), progress_bar=False, autosave_cell_every=0, config=encrypted)
     try:
@@ -464,7 +506,7 @@ def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Pa
     finally:
         tidy(target, node.root)
 
-# %% ../nbs/90_runner.ipynb #8087b555
+# %% ../nbs/90_runner.ipynb #335e5b2d
 CHATTER = re.compile(
     r"WARNING: All log messages before absl|[IWE]\d{4} 00:00:\d|\r|\x1b\[A|\s*$|\s*Epoch \d+: "
 )  # TensorFlow's C++ log; progress bars
@@ -524,12 +566,15 @@ def locked(node: Node):
             raise RunError(f"{node.name} is already running under profile {node.profile} in another process: wait for it") from None
         yield
 
-# %% ../nbs/90_runner.ipynb #2aeca977
-def add_provenance(node: Node, out: Path, parameters: dict, seconds: float) -> None:
+# %% ../nbs/90_runner.ipynb #2a5ca6bb
+def add_provenance(node: Node, out: Path, parameters: dict, cost: dict[str, float]) -> None:
     """Add parameters and provenance to the metrics file that a run left in `out`, if it left one."""
     file = out / "metrics" / f"{node.name}.json"
     if file.is_file():
-        metrics = json.loads(file.read_text()) | {"params": parameters, "provenance": provenance(node, seconds)}
+        metrics = json.loads(file.read_text()) | {
+            "params": parameters,
+            "provenance": provenance(node, cost["seconds"], cost["peak_memory_gb"]),
+        }
         file.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
 
 # %% ../nbs/90_runner.ipynb #0303c992
@@ -542,7 +587,7 @@ def resumable(node: Node, parts: dict[str, str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
-# %% ../nbs/90_runner.ipynb #3e3182ea
+# %% ../nbs/90_runner.ipynb #f3768b34
 def run_node(node: Node) -> None:
     """Run a node's notebook unless it is fresh, and publish the result. Raises RunError."""
     names = list(read_graph(node.root))
@@ -560,12 +605,12 @@ def run_node(node: Node) -> None:
         start, parts = time.monotonic(), fingerprint(node)
         checkpoints = resumable(node, parts)
         execute(node, parameters, node.staging / "out", node.staging / "work", checkpoints)
-        seconds = time.monotonic() - start
-        add_provenance(node, node.staging / "out", parameters, seconds)
-        make_ready(node, parts)
+        cost = run_cost(start)
+        add_provenance(node, node.staging / "out", parameters, cost)
+        make_ready(node, parts, **cost)
         publish(node)
         shutil.rmtree(node.checkpoints, ignore_errors=True)
-        print(f"{title} done in {seconds / 60:.1f} min", flush=True)
+        print(f"{title} done in {cost['seconds'] / 60:.1f} min", flush=True)
 
 # %% ../nbs/90_runner.ipynb #2ae06768
 def command(node: Node) -> str:
@@ -620,7 +665,7 @@ def show_summary(first: Node) -> int:
             print(f"STALE  {name}: {reasons[0]}\n       run it: {command(node)}")
     return len(stale)
 
-# %% ../nbs/90_runner.ipynb #ca902158
+# %% ../nbs/90_runner.ipynb #5e0fa547
 def run_experiment(node: Node, values: str) -> None:
     """Run a node's notebook with changed parameters ("name=value name=value") into reports/scratch and print the metrics side by side. Raises RunError."""
     overrides = {}
@@ -634,7 +679,7 @@ def run_experiment(node: Node, values: str) -> None:
     shutil.rmtree(work, ignore_errors=True)
     start = time.monotonic()
     execute(node, parameters, out, work, work / "checkpoints")
-    add_provenance(node, out, parameters, time.monotonic() - start)
+    add_provenance(node, out, parameters, run_cost(start))
     files = [folder / "metrics" / f"{node.name}.json" for folder in (node.reports, out)]
     before, after = (json.loads(f.read_text())["metrics"] if f.is_file() else {} for f in files)
     print(f"{'metric':24} {node.profile:>10} {'yours':>10}")
@@ -643,7 +688,7 @@ def run_experiment(node: Node, values: str) -> None:
         print(f"{name:24} {old} {new}")
     print(f"executed notebook: {os.path.relpath(out / 'notebooks' / node.notebook.name)}")
 
-# %% ../nbs/90_runner.ipynb #edab393b
+# %% ../nbs/90_runner.ipynb #db40c8cc
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -654,13 +699,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="demo", help="a file of nbs/profiles")
     parser.add_argument("--data", type=Path, help="folder with the real data sets")
     parser.add_argument("--set", action="append", default=[], metavar="NOTEBOOK.NAME=VALUE", help="change one parameter")
+    parser.add_argument("--over", type=read_settings, default=[], metavar="FILE", help="parameters laid over those of the profile")
     parser.add_argument("--params", default="", help="for experiment: name=value name=value")
     parser.add_argument("--reports", type=Path, help="instead of reports/")
     parser.add_argument("--runs", type=Path, help="instead of runs/")
     a = parser.parse_args(arguments)
     root = Path(__file__).resolve().parent.parent
     places = [folder and folder.resolve() / a.profile for folder in (a.reports, a.runs)]
-    node = Node(a.notebook, a.profile, root, a.set, a.data and a.data.resolve(), *places)
+    node = Node(a.notebook, a.profile, root, a.over + a.set, a.data and a.data.resolve(), *places)
     try:
         return act(a.verb, node, a.params)
     except RunError as error:
@@ -670,7 +716,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{a.notebook if a.verb == 'run' else 'error'}: {error}", file=sys.stderr)
         return 1 if a.verb == "run" else 2
 
-# %% ../nbs/90_runner.ipynb #28849e75
+# %% ../nbs/90_runner.ipynb #130abd9b
 def act(verb: str, node: Node, params: str) -> int:
     """Carry out one verb of the command; returns the exit status. Raises RunError."""
     if verb == "needs":
@@ -683,8 +729,10 @@ def act(verb: str, node: Node, params: str) -> int:
             show_status(node)
         elif verb == "run":
             run_node(node)
-        elif verb == "check" and not stale_nodes(node):
+        elif verb == "check" and not (stale := stale_nodes(node)):
             print("Nothing to do: every notebook of profile", node.profile, "is fresh.")
+        elif verb == "check" and (lines := missing_weights(node, stale)):
+            raise RunError("\n       ".join(lines))
         else:
             return 1 if verb == "check" else min(show_summary(node), 1)
     return 0

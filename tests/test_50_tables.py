@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from brain_mri.tables import model_table, reading, without_twins
+from brain_mri.tables import SCORES, model_table, reading, whole_pipeline, without_twins
 
 
 def test_rows_follow_the_paper_and_keep_what_is_missing_missing():
@@ -32,3 +32,18 @@ def test_twins_are_told_with_numbers():
     assert without_twins(table_, table_) == without_twins(table_, table_[:0]) == "No test image has a twin in training."
     said_ = without_twins(table_, table_.assign(f1=70.0, n_test=40))
     assert said_.endswith("F1 changes as follows: a 90.0 to 70.0 (40 of 100 images).")
+
+
+def test_the_whole_pipeline_is_told_from_its_metrics_files():
+    assert whole_pipeline([]) == ""
+    scores_ = {name_: 0.9 for name_ in (*SCORES, "f1_binary")} | {"wrong": 3.0, "from_box": 2.0, "from_outline": 0.0, "from_name": 1.0}
+    whole_ = {"notebook": "40_pipeline", "model": "all", "n_test": 30, "metrics": scores_, "ci95": {"f1": [0.85, 0.95]}}
+    ablation_ = {"notebook": "62_ablation", "metrics": {"mask_minus_whole": 0.1}, "ci95": {"mask_minus_whole": [-0.01, 0.2]}}
+    speed_ = {
+        "notebook": "63_benchmarks",
+        "metrics": {"pipeline_over_naive": 3.0, "crop_batches_over_layers": None},
+        "ci95": {"pipeline_over_naive": [2.5, 4]},
+    }
+    said_ = whole_pipeline([whole_, ablation_, speed_])
+    assert "| 90.0 [85.0, 95.0] |" in said_ and "Of 30 scans 3 are named wrongly: 2 because of the box, 0 because of the outline, 1 by" in said_
+    assert "gains +10.0 [-1.0, +20.0] points" in said_ and "- 3.0 [2.5, 4.0] times: scans a second" in said_ and "layers" not in said_

@@ -1,5 +1,6 @@
 """Tests of nbs/90_runner.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
 
+import argparse
 import json
 import os
 import shutil
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from brain_mri.reports import project_root
 from brain_mri.runner import (
-    Node, RunError, checked, finish_toy, folder_digest, parameters_of, publish, resumable, toy_project, why_stale,
-    write_notebook,
+    Node, RunError, cached_weights, checked, finish_toy, folder_digest, missing_weights, parameters_of, publish,
+    read_settings, resumable, toy_project, why_stale, write_notebook,
 )
 
 
@@ -84,6 +86,19 @@ def test_checkpoints_survive_a_kill_and_go_when_something_changed():
         assert not (resumable(node, {"code": "b"}) / "last.ckpt").exists() and len(list(node.checkpoints.iterdir())) == 1
 
 
+def test_a_file_of_settings_is_laid_over_a_profile():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        over_ = Path(folder) / "over.yaml"
+        over_.write_text("10_toy:\n  epochs: 3  # more\n")
+        node.settings = read_settings(over_)
+        assert node.settings == ["10_toy.epochs=3"] and parameters_of(node) == {"epochs": 3}
+        for text_ in ("10_toy: [1]", "[", "10_toy: 3", ""):
+            over_.write_text(text_)
+            with pytest.raises(argparse.ArgumentTypeError, match="expected parameters, notebook by notebook, in .*over.yaml, got"):
+                read_settings(over_)
+
+
 def test_settings_and_profiles_are_checked_before_anything_runs():
     with tempfile.TemporaryDirectory() as folder:
         node = toy_project(Path(folder))
@@ -102,3 +117,16 @@ def test_settings_and_profiles_are_checked_before_anything_runs():
         (Path(folder) / "nbs" / "profiles" / "smoke.yaml").write_text("parameters: [")
         with pytest.raises(RunError, match="expected the keys data and parameters"):
             parameters_of(Node("10_toy", "smoke", Path(folder)))
+
+
+def test_a_missing_weight_file_is_one_line_before_anything_runs():
+    root_ = project_root()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch_:
+        patch_.setenv("BRAIN_MRI_WEIGHTS", folder)
+        node = Node("12_retinanet", "paper", root_)
+        with pytest.raises(RunError, match=r"expected retinanet\S* \(153 MB\) for 12_retinanet .*: run make weights PROFILE=paper") as caught:
+            cached_weights(node, parameters_of(node))
+        assert "\n" not in str(caught.value)
+        lines_ = missing_weights(node, ["00_data", "12_retinanet", "33_vgg16"])
+        assert [line_.split(":")[0] for line_ in lines_] == ["12_retinanet", "33_vgg16"]
+        assert missing_weights(Node("12_retinanet", "demo", root_), ["12_retinanet"]) == []

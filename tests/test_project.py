@@ -10,6 +10,7 @@ import pytest
 from brain_mri.data import BOXES, LABELS, count_table, load_boxes, load_labels, load_masks
 from brain_mri.project import main
 from brain_mri.runner import read_profile
+from brain_mri.tables import FIGURES, SCANS
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = os.environ.get("DATA")  # make test DATA=folder
@@ -31,11 +32,20 @@ def test_torch_and_tensorflow_share_a_process():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["data", "metrics", "preprocess", "phantom", "reports", "runner", "project", "tables"])
+@pytest.mark.parametrize("module", ["data", "metrics", "preprocess", "phantom", "reports", "runner", "project", "tables", "weights", "rehearsal"])
 def test_light_modules_load_no_framework(module):
     code = f"import brain_mri.{module}, sys; assert not {{'torch', 'tensorflow', 'papermill'}} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_pictures_of_real_scans_stay_out_of_git():
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git repository")
+    figures = {name: f"reports/laptop/figures/{name}.png" for name in FIGURES}
+    files = [*figures.values(), "reports/laptop/notebooks/00_data.ipynb", "reports/laptop/figures/another.png"]
+    done = subprocess.run(["git", "check-ignore", "--no-index", *files], cwd=ROOT, capture_output=True, text=True)
+    assert set(done.stdout.split()) == {figures[name] for name in SCANS} | set(files[-2:])
 
 
 @pytest.mark.skipif(not DATA, reason="needs the real data sets: make test DATA=folder")
