@@ -170,6 +170,8 @@ def test_tables_figures_and_index_are_there(smoke):
     assert {"accuracy_binary", "precision_binary", "recall_binary", "f1_binary"} <= set(table4.columns)
     page = (smoke.reports / "index.md").read_text()
     assert "not evidence about patients" in page and "EfficientNetV2 B3" in page
+    whole = page.split("## From scan to name")[1].split("## ")[0]
+    assert "are named wrongly" in whole and "points of accuracy" in whole and "times: scans a second of the pipeline" in whole
     for link in re.findall(r"\]\(([\w/.]+)\)", page):
         if link != "notebooks/50_tables.ipynb":
             assert (smoke.reports / link).is_file(), link
