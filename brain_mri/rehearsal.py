@@ -6,10 +6,11 @@
 __all__ = ['SLICES', 'forward_operations', 'convolution_operations', 'training_operations', 'hours', 'stand_in_sam',
            'write_overlay', 'node_table', 'counted', 'model_operations', 'work_table', 'show', 'main']
 
-# %% ../nbs/93_rehearsal.ipynb #44f40fbe
+# %% ../nbs/93_rehearsal.ipynb #c81921f4
 import argparse
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from .data import BOXES, LABELS, PAPER_COUNTS
 from .reports import best_model, load_model, project_root
 from .runner import Node, RunError, checked, read_graph, read_profile
 
-# %% ../nbs/93_rehearsal.ipynb #f7953df6
+# %% ../nbs/93_rehearsal.ipynb #22c11e4e
 def forward_operations(
     call,  # runs a torch network once, without arguments
 ) -> int:
@@ -165,7 +166,7 @@ def work_table(
     table = pd.DataFrame(rows, columns=["notebook", "giga_operations", "images", "epochs", "hours"])
     return table.assign(giga_operations=table.giga_operations / 1e9, hours=[hours(total, speed) for total in table.hours])
 
-# %% ../nbs/93_rehearsal.ipynb #535024f2
+# %% ../nbs/93_rehearsal.ipynb #a5f59ea8
 def show(first: Node, speed: float) -> int:
     """Print both tables of a rehearsal; returns 1 when a notebook did not get to its end, else 0."""
     nodes = node_table(first)
@@ -188,7 +189,7 @@ def show(first: Node, speed: float) -> int:
         )
     return int((nodes.state != "done").any())
 
-# %% ../nbs/93_rehearsal.ipynb #a685cd31
+# %% ../nbs/93_rehearsal.ipynb #10651369
 def main(arguments: list[str] | None = None) -> int:
     """The command behind `make rehearse`; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m brain_mri.rehearsal", description="Prepare a rehearsal, or show what it found.")
@@ -198,6 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--speed", type=float, default=10, help="that the estimate assumes, million million operations a second")
     a = parser.parse_args(arguments)
     root, folder = project_root(), a.folder.resolve()
+    os.environ["PYTORCH_JIT"] = "0"  # for the counter, to which compiled functions are closed; read when torch is imported
     try:
         if a.verb == "prepare":
             print(write_overlay(root, a.profile, folder))

@@ -430,7 +430,7 @@ def provenance(node: Node, seconds: float, peak_memory_gb: float) -> dict:
         "peak_memory_gb": peak_memory_gb,
     }
 
-# %% ../nbs/90_runner.ipynb #f8289cfa
+# %% ../nbs/90_runner.ipynb #eaa253ac
 def kernel_environment(node: Node, out: Path, work: Path, checkpoints: Path) -> dict[str, str]:
     """Environment variables of a notebook's kernel."""
     caches = node.root / "runs" / ".caches"
@@ -444,6 +444,7 @@ def kernel_environment(node: Node, out: Path, work: Path, checkpoints: Path) -> 
         "IPYTHONDIR": str(caches / "ipython"),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONHASHSEED": "0",
+        "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm would like a widget; progress bars are plain text here
         "PYTHONPATH": os.pathsep.join(filter(None, [str(node.root), os.environ.get("PYTHONPATH")])),
     }
 
@@ -566,7 +567,7 @@ def locked(node: Node):
             raise RunError(f"{node.name} is already running under profile {node.profile} in another process: wait for it") from None
         yield
 
-# %% ../nbs/90_runner.ipynb #2a5ca6bb
+# %% ../nbs/90_runner.ipynb #cc6e53a9
 def add_provenance(node: Node, out: Path, parameters: dict, cost: dict[str, float]) -> None:
     """Add parameters and provenance to the metrics file that a run left in `out`, if it left one."""
     file = out / "metrics" / f"{node.name}.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brain_mri.project import ProjectError, disagreements, free_names, overwritten, test_module, unclean
+from brain_mri.project import ProjectError, disagreements, free_names, overwritten, real_results, test_module, unclean
 from brain_mri.runner import write_notebook
 
 
@@ -23,6 +23,19 @@ def test_a_test_cell_becomes_a_function():
         notebook = write_notebook(notebook, "x = 1", "#| test needs_x\nassert x == 1")
         with pytest.raises(ProjectError, match="uses x, which only the lesson knows"):
             test_module(notebook, library)
+
+
+def test_real_results_are_taken_from_the_tables():
+    with tempfile.TemporaryDirectory() as folder_:
+        tables_ = Path(folder_) / "reports" / "laptop" / "tables"
+        assert real_results(Path(folder_)) == "No run on real scans is kept here yet."
+        tables_.mkdir(parents=True)
+        names_ = "model,accuracy,accuracy_low,accuracy_high,f1,f1_low,f1_high,paper_accuracy,paper_f1,n_test,notebook,minutes,hardware"
+        (tables_ / "table4.csv").write_text(f'{names_}\nCoCa,90,88,92,80.04,78,82,97.6,98.14,100,35_coca,5.0,"small, slow"\n')
+        (tables_ / "table4_twin_free.csv").write_text(f'{names_}\nCoCa,90,88,92,70,68,72,97.6,98.14,40,35_coca,5.0,"small, slow"\n')
+        said_ = real_results(Path(folder_)).splitlines()
+    assert said_[2] == "| CoCa | 90.0 [88.0, 92.0] | 97.60 | 80.0 [78.0, 82.0] | 98.14 | 70.0 (40) | `make 35_coca` | 5.0 |"
+    assert said_[-1] == "Percent. Machine: small, slow." and {line_.count("|") for line_ in said_[:3]} == {9}
 
 
 def test_outputs_and_long_cells_are_reported():
