@@ -204,6 +204,8 @@ def test_prose_reruns_nothing_and_code_reruns_what_depends_on_it(smoke):
         "50_tables",
         "60_data_trust",
         "61_paper_audit",
+        "62_ablation",
+        "63_benchmarks",
     }
     undo()
     assert stale(smoke) == set()
