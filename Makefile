@@ -28,7 +28,7 @@ RUNNER = $(PY) -m brain_mri.runner
 include nbs/graph.mk
 NODES := $(shell sed -n 's/^\([0-9][0-9a-z_]*\):.*/\1/p' nbs/graph.mk)
 
-.PHONY: help env reproduce rehearse weights run status test check lab export clean clean-notebooks lock $(NODES)
+.PHONY: help env reproduce rehearse weights run doctor status test check lab export clean clean-notebooks lock $(NODES)
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ run: $(READY) ## your experiment: NB with PARAMS into reports/scratch, compared 
 	@test -n "$(NB)" || { echo 'expected a notebook, as in: make run NB=34_efficientnetv2_b3 PARAMS="epochs=3"' >&2; exit 1; }
 	@$(MAKE) env $$($(RUNNER) needs $(NB) $(OPTIONS))
 	@$(RUNNER) experiment $(NB) $(OPTIONS) --params "$$PARAMS"
+
+doctor: $(READY) ## is this computer ready for PROFILE and DATA? each answer OK or FAIL with the mend
+	@$(PY) -m brain_mri.doctor --profile $(strip $(PROFILE)) --runs $(strip $(RUNS)) $(if $(strip $(DATA)),--data "$(strip $(DATA))")
 
 status: $(READY) ## which notebooks are fresh, stale (and why), failed or missing
 	@$(RUNNER) status $(OPTIONS)

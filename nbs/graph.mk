@@ -35,3 +35,4 @@
 91_project:
 92_weights:
 93_rehearsal:
+94_doctor:
