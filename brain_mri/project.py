@@ -117,7 +117,7 @@ def test_module(notebook: Path, library: Path) -> str:
 
 test_module.__test__ = False  # pytest: this is no test
 
-# %% ../nbs/91_project.ipynb #f23ed2b8
+# %% ../nbs/91_project.ipynb #229ac978
 REAL_RESULTS = "<!-- results on real scans -->"  # in nbs/index.ipynb; the table comes here
 
 
@@ -145,7 +145,8 @@ def real_results(root: Path) -> str:
     if not lines:
         return "No run on real scans is kept here yet."
     head = "| model | accuracy [95 %] | paper | F1 [95 %] | paper | F1 without twins (images) | command | minutes |\n|" + "---|" * 8
-    return "\n".join([head, *lines]) + f"\n\nPercent. Machine: {'; '.join(sorted(machines))}."
+    more = "Everything measured is in [reports/laptop/index.md](reports/laptop/index.md)."
+    return "\n".join([head, *lines]) + f"\n\nPercent. Machine: {'; '.join(sorted(machines))}. {more}"
 
 # %% ../nbs/91_project.ipynb #21745ff2
 def lesson_notebooks(root: Path) -> list[Path]:

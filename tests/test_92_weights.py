@@ -147,7 +147,7 @@ def test_segment_anything_is_the_same_as_in_20_sam():
 def test_every_notebook_with_pretrained_weights_gets_a_file_under_the_papers_profile():
     needed_ = needed_files("paper")
     assert sorted(n for notebooks in needed_.values() for n in notebooks) == sorted(NEEDS)
-    assert needed_["CoCa-ViT-L-14-laion2B-s13B-b90k.bin"] == ["35_coca"] and needed_["sam_vit_b_01ec64.pth"] == ["20_sam"]
+    assert needed_["CoCa-ViT-B-32-laion2B-s13B-b90k.bin"] == ["35_coca"] and needed_["sam_vit_b_01ec64.pth"] == ["20_sam"]
     assert needed_files("demo") == {}
 
 
