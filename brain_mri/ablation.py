@@ -7,7 +7,10 @@ __all__ = ['classifier_settings', 'true_store', 'with_decoys', 'mean_inside', 'V
            'presence_baseline', 'three_classes', 'variant_scores', 'train_keras', 'train_coca', 'crop_changes',
            'train_variant', 'named_contrasts', 'contrast_table', 'points', 'ablation_in_words', 'flat_metrics']
 
-# %% ../nbs/62_ablation.ipynb #0e719952
+# %% ../nbs/62_ablation.ipynb #f93854ca
+import lightning  # noqa: F401, I001  PyTorch's side first, see above
+
+# %% ../nbs/62_ablation.ipynb #6f6d0e15
 from copy import copy
 from importlib import import_module
 from inspect import signature
@@ -25,8 +28,9 @@ from .data import CLASSES, DataError, Scans, mask_box
 from .lesions import LesionStore
 from .metrics import classification_scores
 from .preprocess import Augmentation, resize
+from .weights import with_published
 
-# %% ../nbs/62_ablation.ipynb #7014f477
+# %% ../nbs/62_ablation.ipynb #51ab78cf
 def classifier_settings(
     run,  # a brain_mri.reports.Run
     classifier: str,  # a notebook out of CLASSIFIER_NOTEBOOKS
@@ -35,7 +39,7 @@ def classifier_settings(
 ) -> dict:
     """All parameters with which to train a classifier.
 
-    Raises ValueError for an unknown classifier or setting, FileNotFoundError when that notebook has not run, DataError when its run kept no parameters."""
+    Raises ValueError for an unknown classifier or setting, FileNotFoundError when that notebook has not run or published weights are missing, DataError when its run kept no parameters."""
     if classifier not in CLASSIFIER_NOTEBOOKS:
         raise ValueError(f"expected classifiers out of {', '.join(CLASSIFIER_NOTEBOOKS)}, got {classifier!r}")
     params = run.metrics(classifier).get("params")
@@ -43,7 +47,7 @@ def classifier_settings(
         raise DataError(f"expected the parameters of {classifier} in its metrics file, found none: run it with `make {classifier}`")
     if unknown := sorted(set(changes) - set(params)):
         raise ValueError(f"expected changes among the parameters of {classifier}, got {', '.join(unknown)}: correct the name")
-    return params | changes | {"seed": seed}
+    return with_published(classifier, params | changes | {"seed": seed})
 
 # %% ../nbs/62_ablation.ipynb #5160f146
 def true_store(
