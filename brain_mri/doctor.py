@@ -73,7 +73,7 @@ def check_kernel(name: str = "brain-mri") -> Check:
     same = Path(command).is_file() and os.path.samefile(command, sys.executable)
     return Check("kernel", same, f"{name}: {'this Python' if same else command}", mend)
 
-# %% ../nbs/94_doctor.ipynb #fa8e8acb
+# %% ../nbs/94_doctor.ipynb #6d40db3b
 def check_disk(
     folder: Path,
     least_gb: float = 5.0,
@@ -127,7 +127,7 @@ def check_framework(
     mend = 'pip install "tensorflow[and-cuda]"' if name == "tensorflow" else "install a driver that fits the CUDA version of torch"
     return Check(name, bool(cards) or not card, f"{version}, {', '.join(cards) or 'no graphics card, the CPU it is'}", mend)
 
-# %% ../nbs/94_doctor.ipynb #48d28c93
+# %% ../nbs/94_doctor.ipynb #76504a49
 LOADERS = {BOXES: load_boxes, LABELS: load_labels, MASKS: load_masks}
 
 
