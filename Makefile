@@ -23,12 +23,13 @@ READY := $(VENV)/brain-mri-ready
 OPTIONS = --profile $(strip $(PROFILE)) --reports $(strip $(REPORTS)) --runs $(strip $(RUNS)) \
           $(if $(strip $(DATA)),--data "$(strip $(DATA))") $(if $(strip $(LIMIT)),--set 00_data.limit=$(strip $(LIMIT))) \
           $(if $(strip $(OVER)),--over "$(strip $(OVER))")
+TOOLS = $(wildcard tests/requirements.lock)
 RUNNER = $(PY) -m brain_mri.runner
 
 include nbs/graph.mk
 NODES := $(shell sed -n 's/^\([0-9][0-9a-z_]*\):.*/\1/p' nbs/graph.mk)
 
-.PHONY: help env reproduce rehearse weights run doctor status test check lab export clean clean-notebooks lock $(NODES)
+.PHONY: help env reproduce rehearse weights run doctor status test test-slow test-slurm check lab export clean clean-notebooks lock $(NODES)
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -37,12 +38,12 @@ help: ## show this list
 
 env: $(READY) ## create the environment in VENV from requirements.lock
 
-$(READY): requirements.lock settings.ini setup.py
+$(READY): requirements.lock settings.ini setup.py $(TOOLS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
 	  { echo "brain-mri needs Python 3.11, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1): install it, or pass PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Creating $(VENV) from requirements.lock (about 9 GB on Linux, a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock $(TOOLS:%=--requirement %)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(PY) -m ipykernel install --sys-prefix --name brain-mri --display-name "Python (brain-mri)" >/dev/null
 	@touch $@
@@ -74,8 +75,14 @@ doctor: $(READY) ## is this computer ready for PROFILE and DATA? each answer OK 
 status: $(READY) ## which notebooks are fresh, stale (and why), failed or missing
 	@$(RUNNER) status $(OPTIONS)
 
-test: $(READY) ## all tests, with an end-to-end run of the smoke profile
-	@$(PY) -m pytest tests
+test: $(READY) ## all tests but the two below, with an end-to-end run of the smoke profile
+	@$(PY) -m pytest tests -m "not slow and not slurm"
+
+test-slow: $(READY) ## kills, reruns and seeds: the smoke profile many times over (about half an hour)
+	@$(PY) -m pytest tests -m slow
+
+test-slurm: $(READY) ## the smoke profile through a real Slurm on this computer; needs root and Debian's slurm-wlm and munge
+	@$(PY) -m pytest tests -m slurm
 
 check: $(READY) ## in seconds: generated files match the notebooks, notebooks are clean, requirements agree
 	@$(PY) -m brain_mri.project check
@@ -90,9 +97,11 @@ clean-notebooks: $(READY) ## remove outputs and stray metadata from nbs/
 	@$(VENV)/bin/jupyter nbconvert --clear-output --inplace --log-level=ERROR nbs/*.ipynb nbs/solutions/*.ipynb
 	@$(VENV)/bin/nbdev_clean
 
-lock: ## refresh requirements.lock with the newest versions that settings.ini allows
-	@d=$$(mktemp -d) && $(PYTHON) -m venv $$d && $$d/bin/python -m pip install --quiet . && \
-	  $$d/bin/python -m brain_mri.project lock > $$d/lock && cp $$d/lock requirements.lock; s=$$?; rm -rf $$d build; exit $$s
+lock: ## refresh requirements.lock and tests/requirements.lock with the newest versions that settings.ini allows
+	@d=$$(mktemp -d) && tools=$$(sed -n 's/==.*//p' $(TOOLS)) && $(PYTHON) -m venv $$d && $$d/bin/python -m pip install --quiet . && \
+	  $$d/bin/python -m brain_mri.project lock > $$d/lock && $$d/bin/python -m pip install --quiet $$tools && \
+	  { head -n 1 $(TOOLS); $$d/bin/python -m pip freeze | grep -E "^($$(echo $$tools | tr ' ' '|'))=="; } > $$d/tools && \
+	  cp $$d/lock requirements.lock && cp $$d/tools $(TOOLS); s=$$?; rm -rf $$d build; exit $$s
 
 clean: ## remove what runs left (weights, caches, smoke and scratch reports), not the environment or committed reports
 	@rm -rf runs reports/smoke reports/scratch .pytest_cache build *.egg-info

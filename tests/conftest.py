@@ -17,6 +17,12 @@ SETTINGS = ("DATA", "PROFILE", "LIMIT", "LAUNCH", "REPORTS", "RUNS", "NB", "PARA
 PARTS = ("nbs", "brain_mri", "Makefile", "settings.ini", "setup.py", "requirements.lock", "environment.yml")
 
 
+def pytest_configure(config):
+    """Tests that `make test` leaves out, each with a make target of its own."""
+    config.addinivalue_line("markers", "slow: runs the smoke profile many times over (make test-slow)")
+    config.addinivalue_line("markers", "slurm: needs root and Debian's slurm-wlm and munge (make test-slurm)")
+
+
 class Project:
     """A copy of the project in a folder of its own, with the environment of the running tests."""
 
