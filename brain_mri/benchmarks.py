@@ -9,9 +9,8 @@ __all__ = ['alternate', 'Ratio', 'ratio_with_range', 'NaiveChain', 'detect', 'ou
 # %% ../nbs/63_benchmarks.ipynb #a6005349
 import lightning  # noqa: F401, I001  PyTorch's side first, see 40_pipeline
 
-# %% ../nbs/63_benchmarks.ipynb #931a112d
+# %% ../nbs/63_benchmarks.ipynb #24319fa2
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -21,7 +20,6 @@ import pandas as pd
 import tensorflow as tf
 import torch
 from segment_anything import SamPredictor
-from ultralytics import YOLO
 
 from .keras_training import CropBatches
 from .lesions import scale_box
@@ -29,6 +27,7 @@ from .metrics import fill_box, mask_iou
 from .pipeline import STAGES, Finding, Pipeline
 from .preprocess import Augmentation, preprocess
 from .sam import ellipse_prompt
+from .yolov8 import load_yolo
 
 # %% ../nbs/63_benchmarks.ipynb #a03b3896
 def alternate(
@@ -129,7 +128,7 @@ def outline(self: NaiveChain, image: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 NaiveChain.detect, NaiveChain.outline = detect, outline
 
-# %% ../nbs/63_benchmarks.ipynb #a3f135da
+# %% ../nbs/63_benchmarks.ipynb #4609d592
 def naive_chain(
     pipeline: Pipeline,  # with a YOLOv8 as detector and a Keras classifier
     weights,  # file of YOLOv8's weights, such as runs/demo/10_yolov8/yolov8.pt
@@ -137,7 +136,7 @@ def naive_chain(
     """The naive chain with a pipeline's weights, used once, on a grey scan. Raises ValueError for a classifier that is none of Keras'."""
     if not isinstance(getattr(pipeline.classifier, "model", None), keras.Model):
         raise ValueError("expected a Keras classifier, got another: correct the parameter classifier, such as 34_efficientnetv2_b3")
-    chain = NaiveChain(YOLO(Path(weights)), SamPredictor(pipeline.segmenter.sam), pipeline.classifier.model, pipeline)
+    chain = NaiveChain(load_yolo(weights), SamPredictor(pipeline.segmenter.sam), pipeline.classifier.model, pipeline)
     chain(np.full((pipeline.size, pipeline.size), 99, np.uint8))
     return chain
 

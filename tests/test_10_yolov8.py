@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.ops import box_convert
+from ultralytics import YOLO
+from ultralytics.nn.tasks import DetectionModel
 
-from brain_mri.yolov8 import YoloDetector, decode_edges, load_detector, start_model, write_yolo
+from brain_mri.data import DataError
+from brain_mri.yolov8 import YoloDetector, decode_edges, load_detector, load_yolo, start_model, train_yolo, write_yolo
 
 
 def test_reports_installs_and_console_output_are_off():
@@ -43,6 +47,51 @@ def test_missing_pretrained_weights_are_one_clear_line():
 def test_unknown_weights_word():
     with pytest.raises(ValueError, match="expected weights scratch or pretrained, got 'imagenet'"):
         start_model("imagenet")
+
+
+def test_a_killed_training_ends_like_one_that_ran_through():
+    def end_with_epoch(trainer):
+        """What a kill in the second epoch looks like."""
+        if trainer.epoch == 1:
+            raise RuntimeError("killed")
+
+
+    table = pd.DataFrame({"path": range(16), "boxes": [np.float32([[10, 20, 40, 60]])] * 16, "width": 64, "height": 64})
+    noise = np.random.default_rng(0).integers(0, 256, (16, 64, 64), np.uint8)
+    for number in (16, 12):  # the last batch of 8 is full, and half full
+        with tempfile.TemporaryDirectory() as folder:
+            folder, ends = Path(folder), []
+            file = write_yolo(folder / "data", {"train": table[:number], "val": table[:2]}, lambda index: noise[index], 32)
+            for name in ("whole", "killed"):
+                go = partial(train_yolo, data=file, folder=folder / name, size=32, batch=8, device="cpu", epochs=3, state=folder / f"{name}.pt")
+                torch.manual_seed(0)
+                model = start_model()
+                if name == "killed":
+                    model.add_callback("on_train_epoch_end", end_with_epoch)
+                    with pytest.raises(RuntimeError, match="killed"):
+                        go(model)
+                    (folder / "killed/weights/best.pt").write_bytes(b"half")
+                    torch.manual_seed(1)  # another start: nothing of it may be left
+                    model = start_model()
+                log_ = go(model).drop(columns="time")
+                ends.append((log_, YOLO(folder / name / "weights/best.pt").model.state_dict()))
+        pd.testing.assert_frame_equal(ends[0][0], ends[1][0])
+        assert ends[0][0].epoch.tolist() == [1, 2, 3]
+        assert all(torch.equal(ends[0][1][key], ends[1][1][key]) for key in ends[0][1])
+
+
+def test_only_plain_weights_are_read():
+    with tempfile.TemporaryDirectory() as folder:
+        file, trap = Path(folder) / "yolov8.pt", Path(folder) / "trap"
+        model = DetectionModel("yolov8n.yaml", nc=1, verbose=False)
+        torch.save(model.state_dict(), file)
+        assert all(torch.equal(value, model.state_dict()[name]) for name, value in load_yolo(file).model.state_dict().items())
+        trapped = type("Trap", (), {"__reduce__": lambda self: (Path.touch, (trap,))})
+        for damaged in (model, {"model.0.conv.weight": torch.zeros(1)}, trapped()):
+            torch.save(damaged, file)
+            with pytest.raises(DataError, match="expected the weights of YOLOv8n in .*yolov8.pt, got .*: make them again"):
+                load_yolo(file)
+        assert not trap.exists()
 
 
 def test_detector_returns_boxes_in_the_scans_own_pixels():
