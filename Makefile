@@ -9,6 +9,7 @@ PROFILE ?= demo# a file of nbs/profiles: smoke, demo, laptop, paper
 DATA ?=# folder with the real data sets, for laptop and paper
 LIMIT ?=# keep at most this many images of each split of each data set
 OVER ?=# a file of parameters that is laid over the profile, such as nbs/rehearsal.yaml
+SEEDS ?=# for reproduce: also train with these seeds, and show mean and spread in Tables 3 and 4, such as "0 1 2"; 0 is the run itself
 LAUNCH ?=# prefix of each notebook's command, such as "srun -n1 -c2"
 NB ?=# for run: a notebook, such as 34_efficientnetv2_b3
 SPEED ?= 10# for rehearse: million million operations a second that a GPU is assumed to sustain
@@ -22,7 +23,11 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/brain-mri-ready
 OPTIONS = --profile $(strip $(PROFILE)) --reports $(strip $(REPORTS)) --runs $(strip $(RUNS)) \
           $(if $(strip $(DATA)),--data "$(strip $(DATA))") $(if $(strip $(LIMIT)),--set 00_data.limit=$(strip $(LIMIT))) \
-          $(if $(strip $(OVER)),--over "$(strip $(OVER))")
+          $(if $(strip $(OVER)),--over "$(strip $(OVER))") $(if $(strip $(SEED)),--seed $(strip $(SEED))) \
+          $(if $(OTHERS),--seeds $(OTHERS))
+OTHERS = $(filter-out 0,$(SEEDS))
+SEED =# set by reproduce, for one of them
+TRAINED = $(filter-out 14_% 36_%,$(filter 1% 3%,$(NODES)))# the models of Tables 3 and 4
 TOOLS = $(wildcard tests/requirements.lock)
 RUNNER = $(PY) -m brain_mri.runner
 
@@ -49,7 +54,9 @@ $(READY): requirements.lock settings.ini setup.py $(TOOLS)
 	@touch $@
 
 reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and index.md in reports/PROFILE
-	@$(RUNNER) check $(OPTIONS); s=$$?; [ $$s -ne 1 ] && exit $$s; $(MAKE) --keep-going $(NODES) || true; $(RUNNER) summary $(OPTIONS)
+	@fresh=$$($(RUNNER) check $(OPTIONS)); s=$$?; [ $$s -ne 1 ] && exit $$s; \
+	  for seed in $(OTHERS); do $(MAKE) --keep-going $(TRAINED) SEED=$$seed; done; \
+	  $(MAKE) --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
 $(NODES): $(READY)
 	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)

@@ -1,8 +1,14 @@
 """Tests of nbs/50_tables.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
 
+import json
+import tempfile
+from pathlib import Path
+
 import pandas as pd
 
-from brain_mri.tables import SCORES, model_table, reading, whole_pipeline, without_twins
+from brain_mri.tables import (
+    SCORES, model_table, reading, seed_metrics, short_table, whole_pipeline, with_spread, without_twins,
+)
 
 
 def test_rows_follow_the_paper_and_keep_what_is_missing_missing():
@@ -13,6 +19,38 @@ def test_rows_follow_the_paper_and_keep_what_is_missing_missing():
     assert table["model"].tolist() == ["YOLOv8", "RetinaNet"]
     assert table.loc[0, ["accuracy", "f1_low", "f1_high", "paper_f1", "map50"]].tolist() == [90.0, 80.0, 90.0, 83.58, 70.0]
     assert table["recall"].isna().all() and table["map50_95"].isna().all()
+
+
+def test_mean_and_deviation_are_over_the_seeds_of_a_model():
+    common = {"ci95": {}, "dataset": "d", "weights": "scratch", "n_train": 1, "n_test": 2, "notebook": "n", "kind": "detector"}
+    one = lambda seed, f1: common | {"model": "YOLOv8", "seed": seed, "metrics": dict.fromkeys(SCORES, None) | {"f1": f1}}
+    with tempfile.TemporaryDirectory() as folder:
+        for seed_, f1 in ((1, 0.7), (2, 0.9)):
+            file = Path(folder) / "seeds" / str(seed_) / "metrics" / "10_yolov8.json"
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(one(seed_, f1)))
+        others = seed_metrics(Path(folder), [1, 2, 3], "detector")
+    assert [m["seed"] for m in others] == [1, 2] and not seed_metrics(Path("nowhere"), [], "detector")
+    row = with_spread(model_table("table3", [one(0, 0.8)]), [one(0, 0.8), *others, one(0, 0.8)]).iloc[0]
+    assert row[["f1_mean", "f1_sd", "seeds"]].tolist() == [80, 10, 3] and pd.isna(row["recall_mean"])
+    alone = with_spread(model_table("table3", [one(0, 0.8)]), [one(0, 0.8)])
+    assert alone.f1_mean.item() == 80 and alone.f1_sd.isna().item() and alone.seeds.item() == 1
+    assert with_spread(pd.DataFrame(), []).empty
+
+
+def test_seeds_are_shown_when_there_are_several():
+    common = {"ci95": {"f1": [0.6, 0.9]}, "dataset": "d", "weights": "scratch", "n_train": 1, "n_test": 2, "notebook": "n"}
+    runs_ = [common | {"model": "YOLOv8", "seed": seed_, "metrics": {"f1": f1_}} for seed_, f1_ in ((0, 0.8), (1, 0.7), (2, 0.9))]
+    table = model_table("table3", runs_[:1])
+    assert "| 80.0 ± 10.0 (3)" in short_table(with_spread(table, runs_)) and "±" not in short_table(with_spread(table, runs_[:1]))
+
+
+def test_reading_says_how_much_a_seed_matters():
+    common = {"ci95": {"f1": [0.6, 0.9]}, "dataset": "d", "weights": "scratch", "n_train": 1, "n_test": 2, "notebook": "n"}
+    runs_ = [common | {"model": "YOLOv8", "seed": seed_, "metrics": {"f1": f1_}} for seed_, f1_ in ((0, 0.8), (1, 0.7), (2, 0.9))]
+    table = model_table("table3", runs_[:1])
+    assert "standard deviation of F1 over 3 seeds: YOLOv8 10.0 points" in reading(with_spread(table, runs_), 4)
+    assert "seeds" not in reading(with_spread(table, runs_[:1]), 4)
 
 
 def test_the_reading_knows_leader_overlaps_and_the_papers_leader():

@@ -11,8 +11,9 @@ import pytest
 
 from brain_mri.reports import project_root
 from brain_mri.runner import (
-    Node, RunError, cached_weights, checked, finish_toy, folder_digest, missing_weights, parameters_of, publish,
-    read_settings, resumable, toy_project, why_stale, write_notebook,
+    CLASSIFIERS, DETECTORS, Node, RunError, cached_weights, checked, expected_minutes, fingerprint, finish_toy,
+    folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded, resumable,
+    state_of, toy_project, why_stale, write_notebook,
 )
 
 
@@ -86,6 +87,17 @@ def test_checkpoints_survive_a_kill_and_go_when_something_changed():
         assert not (resumable(node, {"code": "b"}) / "last.ckpt").exists() and len(list(node.checkpoints.iterdir())) == 1
 
 
+def test_status_tells_the_four_states_apart_and_knows_minutes():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        assert state_of(node, []) == "fresh" and state_of(node, ["never run here"]) == "missing" and expected_minutes(node) is None
+        finish_toy(node, '{"provenance": {"wall_seconds": 90}}')
+        publish(node)
+        assert state_of(node, ["code changed"]) == "stale" and expected_minutes(node) == 1.5
+        replace_text(node.failed, "no luck")
+        assert state_of(node, ["code changed"]) == "failed"
+
+
 def test_a_file_of_settings_is_laid_over_a_profile():
     with tempfile.TemporaryDirectory() as folder:
         node = toy_project(Path(folder))
@@ -97,6 +109,25 @@ def test_a_file_of_settings_is_laid_over_a_profile():
             over_.write_text(text_)
             with pytest.raises(argparse.ArgumentTypeError, match="expected parameters, notebook by notebook, in .*over.yaml, got"):
                 read_settings(over_)
+
+
+def test_each_seed_is_a_run_of_its_own_that_the_tables_wait_for():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        lines_ = [f"{name}:" for name in DETECTORS + CLASSIFIERS] + ["50_tables: 10_yolov8\n"]
+        (Path(folder) / "nbs" / "graph.mk").write_text("\n".join(lines_))
+        for name in DETECTORS + CLASSIFIERS:
+            write_notebook(Path(folder) / "nbs" / f"{name}.ipynb", "seed = 0", "print(seed)")
+        write_notebook(Path(folder) / "nbs" / "50_tables.ipynb", "seeds = []", "print(seeds)")
+        node = Node("50_tables", "smoke", Path(folder), ["50_tables.seeds=[1]"])
+        second = reseeded(node, "10_yolov8", 1)
+        assert parameters_of(second) == {"seed": 1} and parameters_of(node.sibling("10_yolov8")) == {"seed": 0}
+        assert second.reports == node.reports / "seeds" / "1" and second.runs == node.runs / "seeds" / "1"
+        replace_text(node.stamp_file, json.dumps({"fingerprint": fingerprint(node), "files": {}}))
+        assert "10_yolov8 with seed 1 missing" in why_stale(node)
+        for name in DETECTORS + CLASSIFIERS:
+            replace_text(reseeded(node, name, 1).stamp_file, json.dumps({"fingerprint": {}, "result": "r", "files": {}}))
+        assert "10_yolov8 with seed 1 changed" in why_stale(node)
 
 
 def test_settings_and_profiles_are_checked_before_anything_runs():
