@@ -86,7 +86,7 @@ test: $(READY) ## all tests but the two below, with an end-to-end run of the smo
 	@$(PY) -m pytest tests -m "not slow and not slurm"
 
 test-slow: $(READY) ## kills, reruns and seeds: the smoke profile many times over (about half an hour)
-	@$(PY) -m pytest tests -m slow
+	@$(PY) -m pytest tests -m slow --capture=no
 
 test-slurm: $(READY) ## the smoke profile through a real Slurm on this computer; needs root and Debian's slurm-wlm and munge
 	@$(PY) -m pytest tests -m slurm

@@ -6,10 +6,11 @@
 __all__ = ['DETECTORS', 'CLASSIFIERS', 'TRAINED', 'CHATTER', 'RunError', 'read_graph', 'code_cells', 'declared_parameters',
            'checked', 'write_notebook', 'read_profile', 'read_settings', 'digest', 'module_source', 'imported_modules',
            'module_digests', 'folder_digest', 'replace_text', 'Node', 'reseeded', 'parameters_of', 'fingerprint',
-           'why_stale', 'publish', 'make_ready', 'toy_project', 'finish_toy', 'requirements', 'first_line', 'hardware',
-           'run_cost', 'provenance', 'kernel_environment', 'stderr_to', 'cached_weights', 'missing_weights', 'execute',
-           'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance', 'resumable', 'run_node',
-           'command', 'stale_nodes', 'state_of', 'show_status', 'show_summary', 'run_experiment', 'main', 'act']
+           'why_stale', 'cannot_write', 'publish', 'make_ready', 'toy_project', 'finish_toy', 'requirements',
+           'first_line', 'hardware', 'run_cost', 'provenance', 'kernel_environment', 'stderr_to', 'cached_weights',
+           'missing_weights', 'execute', 'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance',
+           'resumable', 'run_node', 'command', 'stale_nodes', 'state_of', 'show_status', 'show_summary',
+           'run_experiment', 'main', 'act']
 
 # %% ../nbs/90_runner.ipynb #71c2cb42
 import argparse
@@ -332,6 +333,13 @@ def why_stale(node: Node) -> list[str]:
         [f"{len(gone)} result files missing, such as {gone[0]}"] if gone else []
     )
 
+# %% ../nbs/90_runner.ipynb #49b4b71c
+def cannot_write(node: Node, error: OSError) -> RunError:
+    """The one line for a full disk and for a folder that is read-only or gone."""
+    return RunError(
+        f"expected to be able to write into {node.reports} and {node.runs}, got: {error.strerror or error}: free the disk or the folder, then run it again"
+    )
+
 # %% ../nbs/90_runner.ipynb #e8136d58
 def publish(node: Node) -> None:
     """Put a ready result in its place and stamp it; does nothing without one, and may be called again after a kill."""
@@ -498,7 +506,7 @@ def missing_weights(first: Node, names) -> list[str]:
             lines.append(f"{node.name}: {error}")
     return lines
 
-# %% ../nbs/90_runner.ipynb #ce484062
+# %% ../nbs/90_runner.ipynb #58b6e53e
 def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Path) -> None:
     """Execute a node's notebook into out/notebooks. Raises RunError with the failing cell's last line."""
     import papermill  # slow to import, and a fresh node never needs it
@@ -518,13 +526,15 @@ def execute(node: Node, parameters: dict, out: Path, work: Path, checkpoints: Pa
         raise RunError(
             f"{error.ename}: {' '.join(str(error.evalue).split())} (cell {error.exec_count} of {os.path.relpath(target)})"
         ) from None
-    except Exception as error:  # the kernel died (memory?), is not installed, or the disk is full
+    except OSError as error:
+        raise cannot_write(node, error) from None
+    except Exception as error:  # the kernel died (memory?) or is not installed
         log = os.path.relpath(node.runs / "logs" / f"{node.name}.txt")
         raise RunError(f"{type(error).__name__}: {' '.join(str(error).split())} (see {log})") from None
     finally:
         tidy(target, node.root)
 
-# %% ../nbs/90_runner.ipynb #335e5b2d
+# %% ../nbs/90_runner.ipynb #e87ecb00
 CHATTER = re.compile(
     r"WARNING: All log messages before absl|[IWE]\d{4} 00:00:\d|\r|\x1b\[A|\s*$|\s*Epoch \d+: "
 )  # TensorFlow's C++ log; progress bars
@@ -545,7 +555,10 @@ def tidy(executed: Path, root: Path) -> None:
     """Make an executed notebook small and the same on every machine: paths relative to the project, no time stamps but the duration, no log of TensorFlow's, no progress bars, packed pictures."""
     if not executed.is_file():
         return
-    content = json.loads(executed.read_text(encoding="utf-8").replace(f"{root}{os.sep}", ""))
+    try:
+        content = json.loads(executed.read_text(encoding="utf-8").replace(f"{root}{os.sep}", ""))
+    except ValueError:  # cut short by a full disk, which papermill has reported
+        return
     content["metadata"]["papermill"] = {"duration": content["metadata"].get("papermill", {}).get("duration")}
     for cell in content["cells"]:
         for key in ("papermill", "execution"):
@@ -557,7 +570,7 @@ def tidy(executed: Path, root: Path) -> None:
                 data["image/png"] = smaller_picture("".join(data["image/png"]))
     replace_text(executed, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
-# %% ../nbs/90_runner.ipynb #751bf7bd
+# %% ../nbs/90_runner.ipynb #98f9d4d5
 def expected_minutes(node: Node) -> float | None:
     """Minutes that the notebook took in the run that the reports come from, or None when nothing is known."""
     sources = {"notebooks/{}.ipynb": ("metadata", "papermill", "duration"), "metrics/{}.json": ("provenance", "wall_seconds")}
@@ -576,9 +589,7 @@ def locked(node: Node):
         node.reports.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=node.reports).close()
     except OSError as error:
-        raise RunError(
-            f"expected to be able to write into {node.reports} and {node.runs}, got: {error.strerror}: free the folder or the disk"
-        ) from None
+        raise cannot_write(node, error) from None
     with file.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -708,7 +719,7 @@ def run_experiment(node: Node, values: str) -> None:
         print(f"{name:24} {old} {new}")
     print(f"executed notebook: {os.path.relpath(out / 'notebooks' / node.notebook.name)}")
 
-# %% ../nbs/90_runner.ipynb #df7dabf9
+# %% ../nbs/90_runner.ipynb #4faa7f6e
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -738,8 +749,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads our output has seen enough
         return 141
     except (RunError, OSError) as error:
-        if isinstance(error, OSError):  # the disk is full, a folder is read-only or gone
-            error = f"expected to be able to write into {node.reports} and {node.runs}, got: {error}: free the disk or the folder, then run it again"
+        if isinstance(error, OSError):
+            error = cannot_write(node, error)
         if a.verb == "run":
             with contextlib.suppress(OSError):
                 replace_text(node.failed, str(error))

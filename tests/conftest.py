@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 import pytest
 
 import lightning  # noqa: F401  torch's side first: TensorFlow imported before Triton ends the process (see nbs/40_pipeline.ipynb)
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = ("DATA", "PROFILE", "LIMIT", "LAUNCH", "REPORTS", "RUNS", "NB", "PARAMS", "VENV", "PYTHON")
+SETTINGS = ("DATA", "PROFILE", "LIMIT", "SEED", "SEEDS", "LAUNCH", "REPORTS", "RUNS", "NB", "PARAMS", "VENV", "PYTHON")
+TIMES = {"minutes", "ms_alone", "ms_batch"}  # columns of tables that differ between any two runs
 PARTS = ("nbs", "brain_mri", "Makefile", "settings.ini", "setup.py", "requirements.lock", "environment.yml")
 
 
@@ -34,11 +36,29 @@ class Project:
         (root / ".venv").symlink_to(sys.prefix)  # whatever environment the tests run in, make shall use it and not touch it
         (root / ".ready").touch()
 
+    def command(self, *arguments: str) -> dict:
+        """How to run make in the copy, as arguments of subprocess.run or Popen; errors go where the output goes."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BRAIN_MRI_", "MAKE", "MFLAGS")) and k not in SETTINGS}
+        pipes = dict(text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return dict(args=["make", "READY=.ready", *arguments], cwd=self.root, env=environment) | pipes
+
     def make(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run make in the copy; output and errors come back as one text in `stdout`."""
-        command = ["make", "READY=.ready", *arguments]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BRAIN_MRI_", "MAKE", "MFLAGS")) and k not in SETTINGS}
-        return subprocess.run(command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.run(**self.command(*arguments))
+
+
+def results(reports: Path) -> dict[str, str]:
+    """Predictions to the letter, and tables without the columns that hold times."""
+    predictions = {file.name: file.read_text() for file in (reports / "predictions").glob("*.csv")}
+    tables = {file.name: pd.read_csv(file, dtype=str) for file in (reports / "tables").glob("*.csv")}
+    return predictions | {name: table.drop(columns=TIMES & set(table)).to_csv() for name, table in tables.items()}
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Two reports have the same predictions and tables."""
+    first, second = results(one), results(other)
+    assert set(first) == set(second) and {"table3.csv", "table4.csv", "10_yolov8.csv"} <= set(first)
+    assert [name for name in first if first[name] != second[name]] == []
 
 
 @pytest.fixture(scope="session")

@@ -258,6 +258,26 @@ def test_reports_that_cannot_be_written_are_named(project):
     assert done.returncode != 0 and "expected to be able to write into" in done.stdout and "Traceback" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("size=20k", "No space left on device"),  # enough for the lock and the log, not for the notebook
+        ("size=300k", "No space left on device"),  # not for its figures either
+        ("ro", "Read-only file system"),
+    ],
+)
+def test_a_full_or_read_only_disk_ends_in_one_clear_line(project, options, message):
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("needs Linux and the right to mount a disk of its own")
+    command = project.command("01_phantom", "PROFILE=smoke", "RUNS=disk/runs", "REPORTS=disk/reports")
+    (project.root / "disk").mkdir(exist_ok=True)
+    mount = f'mount -t tmpfs -o {options} none disk && exec "$@"'
+    done = subprocess.run(**command | {"args": [*alone, "sh", "-c", mount, "sh", *command["args"]]})
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    assert re.search(rf"^01_phantom: (expected to be able to write into .*, got: |OSError: .*){message}", done.stdout, re.M), done.stdout
+
+
 def test_a_wrong_python_is_named(project, tmp_path):
     fake = tmp_path / "python"
     fake.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.1\nexit 1\n')
