@@ -59,7 +59,7 @@ reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and
 	  $(MAKE) --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
 $(NODES): $(READY)
-	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)
+	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)$(if $(strip $(LAUNCH)),; $(RUNNER) confirm $@ $(OPTIONS))# srun ends with 0 even when its node went down
 
 REHEARSAL = runs/rehearsal
 REHEARSE = $(PY) -m brain_mri.rehearsal --profile $(strip $(PROFILE)) --folder $(REHEARSAL) --speed $(strip $(SPEED))

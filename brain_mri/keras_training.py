@@ -225,7 +225,7 @@ def training_callbacks(
     ]
     return callbacks
 
-# %% ../nbs/05_keras_training.ipynb #7aab9368
+# %% ../nbs/05_keras_training.ipynb #85b35d0d
 def fit(
     model: keras.Model,
     train: CropBatches,
@@ -242,7 +242,8 @@ def fit(
     Raises FloatingPointError when the loss stops being a finite number."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    compile_classifier(model, learning_rate, epochs * len(train), run_eagerly)
+    with model.distribute_strategy.scope():  # of whoever built the model; one device, unless they chose several
+        compile_classifier(model, learning_rate, epochs * len(train), run_eagerly)
     past, weight = read_log(folder / "history.csv"), class_weight(train.labels, class_weights)
     if len(past) < epochs and epochs_since_best(past) < patience:
         callbacks = training_callbacks(train, folder, patience)

@@ -9,7 +9,7 @@ __all__ = ['DETECTORS', 'CLASSIFIERS', 'TRAINED', 'CHATTER', 'RunError', 'read_g
            'why_stale', 'cannot_write', 'publish', 'make_ready', 'toy_project', 'finish_toy', 'requirements',
            'first_line', 'hardware', 'run_cost', 'provenance', 'kernel_environment', 'stderr_to', 'cached_weights',
            'missing_weights', 'execute', 'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance',
-           'resumable', 'run_node', 'command', 'stale_nodes', 'state_of', 'show_status', 'show_summary',
+           'resumable', 'run_node', 'command', 'stale_nodes', 'state_of', 'show_status', 'show_summary', 'confirm_node',
            'run_experiment', 'main', 'act']
 
 # %% ../nbs/90_runner.ipynb #71c2cb42
@@ -696,6 +696,17 @@ def show_summary(first: Node) -> int:
             print(f"STALE  {name}: {reasons[0]}\n       run it: {command(node)}")
     return len(stale)
 
+# %% ../nbs/90_runner.ipynb #9b38cef5
+def confirm_node(node: Node) -> int:
+    """0 when a launched notebook came back with a result, 1 when it said why it failed. Raises RunError when it did neither."""
+    if node.failed.is_file():
+        return 1
+    if reasons := why_stale(node):
+        raise RunError(
+            f"expected a result after LAUNCH, got none ({reasons[0]}): the job was killed or its computer went down, run it again"
+        )
+    return 0
+
 # %% ../nbs/90_runner.ipynb #5e0fa547
 def run_experiment(node: Node, values: str) -> None:
     """Run a node's notebook with changed parameters ("name=value name=value") into reports/scratch and print the metrics side by side. Raises RunError."""
@@ -719,13 +730,13 @@ def run_experiment(node: Node, values: str) -> None:
         print(f"{name:24} {old} {new}")
     print(f"executed notebook: {os.path.relpath(out / 'notebooks' / node.notebook.name)}")
 
-# %% ../nbs/90_runner.ipynb #4faa7f6e
+# %% ../nbs/90_runner.ipynb #0958a608
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m brain_mri.runner", description="Run the notebooks of brain-mri; `make help` shows the usual ways."
     )
-    parser.add_argument("verb", choices=["run", "check", "summary", "status", "experiment", "needs"], help="what to do")
+    parser.add_argument("verb", choices=["run", "confirm", "check", "summary", "status", "experiment", "needs"], help="what to do")
     parser.add_argument("notebook", nargs="?", default="00_data", help="notebook without ending")
     parser.add_argument("--profile", default="demo", help="a file of nbs/profiles")
     parser.add_argument("--data", type=Path, help="folder with the real data sets")
@@ -751,13 +762,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (RunError, OSError) as error:
         if isinstance(error, OSError):
             error = cannot_write(node, error)
-        if a.verb == "run":
+        one = a.verb in ("run", "confirm")
+        if one:
             with contextlib.suppress(OSError):
                 replace_text(node.failed, str(error))
-        print(f"{a.notebook if a.verb == 'run' else 'error'}: {error}", file=sys.stderr)
-        return 1 if a.verb == "run" else 2
+        print(f"{a.notebook if one else 'error'}: {error}", file=sys.stderr)
+        return 1 if one else 2
 
-# %% ../nbs/90_runner.ipynb #5c293fd4
+# %% ../nbs/90_runner.ipynb #14a7d71d
 def act(verb: str, node: Node, params: str) -> int:
     """Carry out one verb of the command; returns the exit status. Raises RunError."""
     if verb == "needs":
@@ -770,6 +782,8 @@ def act(verb: str, node: Node, params: str) -> int:
             show_status(node)
         elif verb == "run":
             run_node(node)
+        elif verb == "confirm":
+            return confirm_node(node)
         elif verb == "check" and not (stale := stale_nodes(node)):
             print("Nothing to do: every notebook of profile", node.profile, "is fresh.", file=sys.stderr)
         elif verb == "check" and (lines := missing_weights(node, stale)):

@@ -11,9 +11,9 @@ import pytest
 
 from brain_mri.reports import project_root
 from brain_mri.runner import (
-    CLASSIFIERS, DETECTORS, Node, RunError, cached_weights, checked, expected_minutes, fingerprint, finish_toy,
-    folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded, resumable,
-    state_of, toy_project, why_stale, write_notebook,
+    CLASSIFIERS, DETECTORS, Node, RunError, cached_weights, checked, confirm_node, expected_minutes, fingerprint,
+    finish_toy, folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded,
+    resumable, state_of, toy_project, why_stale, write_notebook,
 )
 
 
@@ -96,6 +96,18 @@ def test_status_tells_the_four_states_apart_and_knows_minutes():
         assert state_of(node, ["code changed"]) == "stale" and expected_minutes(node) == 1.5
         replace_text(node.failed, "no luck")
         assert state_of(node, ["code changed"]) == "failed"
+
+
+def test_a_launched_job_without_a_result_has_failed():
+    with tempfile.TemporaryDirectory() as folder:
+        node = toy_project(Path(folder))
+        with pytest.raises(RunError, match="expected a result after LAUNCH, got none .never run here.: the job was killed"):
+            confirm_node(node)
+        finish_toy(node, "{}")
+        publish(node)
+        assert confirm_node(node) == 0
+        replace_text(node.failed, "no luck")
+        assert confirm_node(node) == 1
 
 
 def test_a_file_of_settings_is_laid_over_a_profile():
