@@ -14,19 +14,19 @@ LAUNCH ?=# prefix of each notebook's command, such as "srun -n1 -c2"
 NB ?=# for run: a notebook, such as 34_efficientnetv2_b3
 SPEED ?= 10# for rehearse: million million operations a second that a GPU is assumed to sustain
 PARAMS ?=# for run: changed parameters, such as "epochs=3 seed=1"
-export PARAMS
 REPORTS ?= reports
 RUNS ?= runs
+SEED =# set by reproduce: one of SEEDS
+
+TEXTS = PROFILE DATA LIMIT OVER SEEDS SEED NB SPEED PARAMS REPORTS RUNS# recipes read them as "$$DATA": whatever they hold stays text, $$(...) too
+$(foreach name,$(TEXTS),$(eval override $(name) := $$(value $(name))))
+export $(TEXTS)
 
 VENV := $(strip $(VENV))
 PY := $(VENV)/bin/python
 READY := $(VENV)/brain-mri-ready
-OPTIONS = --profile $(strip $(PROFILE)) --reports $(strip $(REPORTS)) --runs $(strip $(RUNS)) \
-          $(if $(strip $(DATA)),--data "$(strip $(DATA))") $(if $(strip $(LIMIT)),--set 00_data.limit=$(strip $(LIMIT))) \
-          $(if $(strip $(OVER)),--over "$(strip $(OVER))") $(if $(strip $(SEED)),--seed $(strip $(SEED))) \
-          $(if $(OTHERS),--seeds $(OTHERS))
-OTHERS = $(filter-out 0,$(SEEDS))
-SEED =# set by reproduce, for one of them
+OPTIONS = --profile "$$PROFILE" --reports "$$REPORTS" --runs "$$RUNS" $(if $(DATA),--data "$$DATA") \
+          $(if $(LIMIT),--set "00_data.limit=$$LIMIT") $(if $(OVER),--over "$$OVER") $(if $(SEEDS),--seeds $$SEEDS) $(if $(SEED),--seed "$$SEED")
 TRAINED = $(filter-out 14_% 36_%,$(filter 1% 3%,$(NODES)))# the models of Tables 3 and 4
 TOOLS = $(wildcard tests/requirements.lock)
 RUNNER = $(PY) -m brain_mri.runner
@@ -55,29 +55,29 @@ $(READY): requirements.lock settings.ini setup.py $(TOOLS)
 
 reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and index.md in reports/PROFILE
 	@fresh=$$($(RUNNER) check $(OPTIONS)); s=$$?; [ $$s -ne 1 ] && exit $$s; \
-	  for seed in $(OTHERS); do $(MAKE) --keep-going $(TRAINED) SEED=$$seed; done; \
+	  for seed in $$SEEDS; do [ "$$seed" = 0 ] || $(MAKE) --keep-going $(TRAINED) SEED="$$seed"; done; \
 	  $(MAKE) --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
 $(NODES): $(READY)
 	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)$(if $(strip $(LAUNCH)),; $(RUNNER) confirm $@ $(OPTIONS))# srun ends with 0 even when its node went down
 
 REHEARSAL = runs/rehearsal
-REHEARSE = $(PY) -m brain_mri.rehearsal --profile $(strip $(PROFILE)) --folder $(REHEARSAL) --speed $(strip $(SPEED))
+REHEARSE = $(PY) -m brain_mri.rehearsal --profile "$$PROFILE" --folder $(REHEARSAL) --speed "$$SPEED"
 rehearse: $(READY) ## every notebook at the true sizes of PROFILE=paper on a few phantoms: seconds, memory, estimate of the full run
 	@$(REHEARSE) prepare >/dev/null
-	@$(MAKE) --keep-going $(NODES) OVER=$(REHEARSAL)/$(strip $(PROFILE)).yaml REPORTS=$(REHEARSAL)/reports RUNS=$(REHEARSAL)/runs DATA= LIMIT= || true
+	@$(MAKE) --keep-going $(NODES) OVER="$(REHEARSAL)/$$PROFILE.yaml" REPORTS=$(REHEARSAL)/reports RUNS=$(REHEARSAL)/runs DATA= LIMIT= || true
 	@$(REHEARSE) show
 
 weights: $(READY) ## fetch every published weight file that PROFILE needs into one cache, for runs without network
-	@$(PY) -m brain_mri.weights --profile $(strip $(PROFILE))
+	@$(PY) -m brain_mri.weights --profile "$$PROFILE"
 
 run: $(READY) ## your experiment: NB with PARAMS into reports/scratch, compared with the result of PROFILE
-	@test -n "$(NB)" || { echo 'expected a notebook, as in: make run NB=34_efficientnetv2_b3 PARAMS="epochs=3"' >&2; exit 1; }
-	@$(MAKE) env $$($(RUNNER) needs $(NB) $(OPTIONS))
-	@$(RUNNER) experiment $(NB) $(OPTIONS) --params "$$PARAMS"
+	@test -n "$$NB" || { echo 'expected a notebook, as in: make run NB=34_efficientnetv2_b3 PARAMS="epochs=3"' >&2; exit 1; }
+	@needs=$$($(RUNNER) needs "$$NB" $(OPTIONS)) && $(MAKE) env $$needs
+	@$(RUNNER) experiment "$$NB" $(OPTIONS) --params "$$PARAMS"
 
 doctor: $(READY) ## is this computer ready for PROFILE and DATA? each answer OK or FAIL with the mend
-	@$(PY) -m brain_mri.doctor --profile $(strip $(PROFILE)) --runs $(strip $(RUNS)) $(if $(strip $(DATA)),--data "$(strip $(DATA))")
+	@$(PY) -m brain_mri.doctor --profile "$$PROFILE" --runs "$$RUNS" $(if $(DATA),--data "$$DATA")
 
 status: $(READY) ## which notebooks are fresh, stale (and why), failed or missing
 	@$(RUNNER) status $(OPTIONS)

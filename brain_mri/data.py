@@ -11,7 +11,7 @@ __all__ = ['CLASSES', 'TITLES', 'BOXES', 'LABELS', 'MASKS', 'SPLIT_FOLDERS', 'CL
            'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split', 'slice_split', 'mat_row', 'mat_rows',
            'pair_rows', 'load_masks', 'count_table', 'data_report', 'stratified_limit', 'shrink', 'local_contrast',
            'unit_rows', 'similar_pairs', 'connected_groups', 'near_duplicate_groups', 'leave_out_twins',
-           'split_validation', 'file_hash', 'manifest', 'data_fingerprint', 'write_scans', 'Scans']
+           'split_validation', 'file_hash', 'manifest', 'data_fingerprint', 'write_scans', 'reading_scans', 'Scans']
 
 # %% ../nbs/00_data.ipynb #57bb6e4e
 import hashlib
@@ -442,7 +442,7 @@ def find_set(root, name: str, parts) -> Path:
             return folder
     subfolders(nested[0] if len(nested) == 1 and nested[0].name not in parts else top, parts)
 
-# %% ../nbs/00_data.ipynb #0eaecb1b
+# %% ../nbs/00_data.ipynb #8f963dd1
 class Problems(list):
     """What a loader left out: pairs of a path, relative to `root`, and a reason."""
 
@@ -450,7 +450,7 @@ class Problems(list):
         self.root = Path(root)
 
     def add(self, path, reason: str):
-        self.append((Path(path).relative_to(self.root).as_posix(), reason))
+        self.append((Path(path).relative_to(self.root).as_posix().encode(errors="backslashreplace").decode(), reason))
 
     @contextmanager
     def skip(self):
@@ -461,9 +461,9 @@ class Problems(list):
             self.add(error.path, error.reason)
 
     def strays(self, folder: Path, folders=()):
-        """List what does not belong in `folder`: hidden files, and folders other than `folders`."""
+        """List what does not belong in `folder`: hidden files, broken links, and folders other than `folders`."""
         for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or (path.is_dir() and path.name not in folders):
+            if path.name.startswith(".") or (not path.is_file() and path.name not in folders):
                 self.add(path, "stray, ignored")
 
     def files(self, folder: Path) -> list[Path]:
@@ -486,13 +486,15 @@ def class_folders(root, source: str, problems: Problems):
         problems.strays(top / name, classes.values())
         yield from ((split, label, folder) for label, folder in zip(classes, folders))
 
-# %% ../nbs/00_data.ipynb #60ce08d4
+# %% ../nbs/00_data.ipynb #4bb60bf3
 COLUMNS = ("path", "label", "split", "boxes", "mask", "source", "patient", "width", "height", "sha256")
 TRUE_MASKS = "masks"  # phantoms only: the true mask of root/PATH is root/masks/PATH, as .png
 
 
 def scan_row(root: Path, path: Path, source: str, split: str, label=None, mask: Path | None = None) -> dict:
     """Read and check one image (and its mask), and describe it by the columns of COLUMNS; raises ImageError."""
+    if any("\ud800" <= letter <= "\udfff" for letter in path.name):  # what Python makes of bytes that are no UTF-8
+        raise ImageError(path, "name that is not UTF-8")
     data = read_bytes(path)
     height, width = decode(data, path).shape
     relative = path.relative_to(root)
@@ -842,7 +844,7 @@ def split_validation(
     """A copy in which about `fraction` of split "train" is "val", whole groups of near-duplicates at a time: `group_split`. Raises DataError like that."""
     return group_split(frame, fraction, "val", "group", seed)
 
-# %% ../nbs/00_data.ipynb #59adb6d2
+# %% ../nbs/00_data.ipynb #2ab37972
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits; "" when it cannot be read."""
     try:
@@ -858,7 +860,8 @@ def manifest(
     root = Path(root)
     files = (path for name in (BOXES, LABELS, MASKS, TRUE_MASKS) for path in (root / name).rglob("*") if path.is_file())
     files = (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
-    rows = sorted((path.relative_to(root).as_posix(), file_hash(path)) for path in files)
+    name = lambda path: path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
+    rows = sorted((name(path), file_hash(path)) for path in files)
     return pd.DataFrame(rows, columns=["path", "sha256"], dtype=object)
 
 
@@ -883,7 +886,16 @@ def write_scans(
     info = {"root": root.as_posix(), "fingerprint": fingerprint, "frames": {name: list(frame) for name, frame in frames.items()}}
     (folder / "data.json").write_text(json.dumps(info, indent=1))
 
-# %% ../nbs/00_data.ipynb #6c08a1d5
+# %% ../nbs/00_data.ipynb #5a09aae5
+@contextmanager
+def reading_scans(folder: Path):
+    """Turns what reading a damaged file of a run of 00_data raises into a DataError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"expected the scans that 00_data prepared in {folder}, got {error!r}: run 00_data again") from None
+
+# %% ../nbs/00_data.ipynb #7784e82f
 class Scans:
     """The scans that a run of 00_data prepared: tables by name, images and masks by path.
 
@@ -893,8 +905,9 @@ class Scans:
         self.folder = Path(folder)
         if not (self.folder / "data.json").is_file():
             raise DataError(f"expected data.json in {self.folder}, found none: run 00_data first")
-        info = json.loads((self.folder / "data.json").read_text())
-        self.root, self.fingerprint, self.columns = self.folder / info["root"], info["fingerprint"], info["frames"]
+        with reading_scans(self.folder):
+            info = json.loads((self.folder / "data.json").read_text())
+            self.root, self.fingerprint, self.columns = self.folder / info["root"], info["fingerprint"], dict(info["frames"])
 
     @property
     def phantoms(self) -> bool:
@@ -905,10 +918,11 @@ class Scans:
         """Table "boxes", "labels" or "masks", whole or one split ("train", "val", "test"; of "masks" also "left_out"); boxes are float32 N x 4."""
         if name not in self.columns:
             raise DataError(f"expected a table out of {', '.join(self.columns)}, got {name!r}: correct the name")
-        rows = [json.loads(line) for line in (self.folder / f"{name}.jsonl").read_text().splitlines()]
-        frame = to_frame(rows, self.columns[name])
-        frame["boxes"] = [np.array(b, np.float32).reshape(-1, 4) for b in frame.boxes]
-        frame = frame.astype({c: int for c in ("group", "whole_brain") if c in frame})
+        with reading_scans(self.folder):
+            rows = [json.loads(line) for line in (self.folder / f"{name}.jsonl").read_text().splitlines()]
+            frame = to_frame(rows, self.columns[name])
+            frame["boxes"] = [np.array(b, np.float32).reshape(-1, 4) for b in frame.boxes]
+            frame = frame.astype({c: int for c in ("group", "whole_brain") if c in frame})
         return frame if split is None else frame[frame.split == split].reset_index(drop=True)
 
     def image(self, path: str) -> np.ndarray:

@@ -193,8 +193,13 @@ def epochs_since_best(
 
 
 def read_log(file: Path) -> pd.DataFrame:
-    """A row an epoch from the log of a training; an epoch that was repeated after a kill counts once."""
-    return pd.read_csv(file).drop_duplicates("epoch", keep="last") if file.exists() else pd.DataFrame({"val_loss": []})
+    """A row an epoch from the log of a training; an epoch that was repeated after a kill counts once. Raises DataError for a damaged file."""
+    if not file.exists():
+        return pd.DataFrame({"val_loss": []})
+    try:
+        return pd.read_csv(file).drop_duplicates("epoch", keep="last")
+    except (ValueError, KeyError) as error:
+        raise DataError(f"expected a row an epoch in {file}, got {type(error).__name__}: delete {file.parent} and train again") from None
 
 # %% ../nbs/05_keras_training.ipynb #31fecde6
 def training_callbacks(
@@ -250,7 +255,12 @@ def fit(
         with finite_loss(learning_rate):
             model.fit(train, validation_data=val, epochs=epochs, class_weight=weight, shuffle=False, verbose=2, callbacks=callbacks)
     model.optimizer.build(model.trainable_variables)  # the file holds its state too
-    model.load_weights(folder / "best.weights.h5")
+    try:
+        model.load_weights(folder / "best.weights.h5")
+    except Exception as error:  # h5py and Keras raise many kinds for a file that is cut short
+        raise DataError(
+            f"expected the weights of the best epoch in {folder}, got {type(error).__name__}: delete {folder} and train again"
+        ) from None
     return read_log(folder / "history.csv").drop(columns="epoch").reset_index(drop=True)
 
 # %% ../nbs/05_keras_training.ipynb #6b142659

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from .data import CLASSES, DataError
-from .reports import best_model, read_card
+from .reports import best_model, read_card, read_result
 
 # %% ../nbs/41_predict.ipynb #a57bf835
 NOTICE = "brain-mri is made for teaching and research. It is no medical device; its answers are not for patients."
@@ -48,7 +48,7 @@ def weights_of(
         raise FileNotFoundError(f"expected trained weights of {reports.name} in {runs}, found none: {command}")
     best = best_model(runs, "classifier")
     file = reports / "metrics" / f"{best.name}.json"
-    published = json.loads(file.read_text(encoding="utf-8"))["metrics"]["f1_validation"] if file.is_file() else None
+    published = read_result(file, reports.name)["metrics"].get("f1_validation") if file.is_file() else None
     if published != read_card(best, "classifier")["f1_validation"]:
         raise DataError(f"expected in {best} the weights that the results in {reports} were measured with, found others: {command}")
     return runs
@@ -106,10 +106,13 @@ def main(arguments: list | None = None) -> int:
 
         if not (files := scan_files(options.scans)):
             raise FileNotFoundError(f"expected PNG or JPEG files in {', '.join(options.scans)}, found none: correct the path")
-    except (FileNotFoundError, DataError) as error:
+        if options.batch < 1:
+            raise ValueError(f"expected a batch of at least 1 scan, got {options.batch}: correct --batch")
+        pipeline = Pipeline(runs)
+    except (FileNotFoundError, ValueError) as error:  # DataError is a ValueError
         print(error, file=sys.stderr)
         return 2
-    errors = predict_files(Pipeline(runs), files, options.out, options.batch)
+    errors = predict_files(pipeline, files, options.out, options.batch)
     print(f"{len(files) - len(errors)} of {len(files)} scans done: {Path(options.out) / 'predictions.jsonl'}", file=sys.stderr)
     for error in errors:
         print(f"not done: {error}", file=sys.stderr)

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['DETECTORS', 'CLASSIFIERS', 'TRAINED', 'CHATTER', 'RunError', 'read_graph', 'code_cells', 'declared_parameters',
-           'checked', 'write_notebook', 'read_profile', 'read_settings', 'digest', 'module_source', 'imported_modules',
-           'module_digests', 'folder_digest', 'replace_text', 'Node', 'reseeded', 'parameters_of', 'fingerprint',
-           'why_stale', 'cannot_write', 'publish', 'make_ready', 'toy_project', 'finish_toy', 'requirements',
-           'first_line', 'hardware', 'run_cost', 'provenance', 'kernel_environment', 'stderr_to', 'cached_weights',
-           'missing_weights', 'execute', 'smaller_picture', 'tidy', 'expected_minutes', 'locked', 'add_provenance',
-           'resumable', 'run_node', 'command', 'stale_nodes', 'state_of', 'show_status', 'show_summary', 'confirm_node',
-           'run_experiment', 'main', 'act']
+           'checked', 'write_notebook', 'read_value', 'read_profile', 'read_settings', 'digest', 'module_source',
+           'imported_modules', 'module_digests', 'folder_digest', 'replace_text', 'Node', 'reseeded', 'parameters_of',
+           'fingerprint', 'why_stale', 'cannot_write', 'publish', 'make_ready', 'toy_project', 'finish_toy',
+           'requirements', 'first_line', 'hardware', 'run_cost', 'provenance', 'kernel_environment', 'stderr_to',
+           'cached_weights', 'missing_weights', 'execute', 'smaller_picture', 'tidy', 'expected_minutes', 'locked',
+           'add_provenance', 'resumable', 'run_node', 'command', 'stale_nodes', 'state_of', 'show_status',
+           'show_summary', 'confirm_node', 'run_experiment', 'main', 'act']
 
-# %% ../nbs/90_runner.ipynb #71c2cb42
+# %% ../nbs/90_runner.ipynb #11f516f1
 import argparse
 import ast
 import base64
@@ -35,6 +35,7 @@ import time
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import yaml
@@ -45,38 +46,63 @@ from .weights import with_published
 class RunError(Exception):
     """Something that stops a run; its text is the one line that the user sees."""
 
-# %% ../nbs/90_runner.ipynb #c90a572b
+# %% ../nbs/90_runner.ipynb #8e7e8891
 def read_graph(root: Path) -> dict[str, list[str]]:
-    """Notebook -> notebooks whose results it needs, in the order of `nbs/graph.mk`. Raises RunError for an edge to a notebook without a line."""
-    lines = (root / "nbs" / "graph.mk").read_text().splitlines()
-    graph = {name: needs.split() for name, needs in (line.split(":") for line in lines if re.match(r"\d\w*:", line))}
+    """Notebook -> notebooks whose results it needs, in the order of `nbs/graph.mk`. Raises RunError for a missing file, a line that is no rule, and an edge to a notebook without a line."""
+    file, mend = root / "nbs" / "graph.mk", "restore it, for example with git checkout"
+    if not file.is_file():
+        raise RunError(f"expected the graph of the notebooks in {file}, found none: {mend}")
+    graph = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        if rule := re.fullmatch(r"(\d\w*):((?: +\w+)*) *", line):
+            graph[rule[1]] = rule[2].split()
+        elif line.strip() and not line.startswith("#"):
+            raise RunError(
+                f"expected a notebook, a colon and the notebooks that it needs in line {number} of nbs/graph.mk, got {line!r}: correct the line"
+            )
+    if not graph:
+        raise RunError(f"expected notebooks in nbs/graph.mk, found none: {mend}")
     for name, needs in graph.items():
         if missing := [n for n in needs if n not in graph]:
             raise RunError(f"expected a line in nbs/graph.mk for each notebook that {name} needs, found none for {', '.join(missing)}")
     return graph
 
-# %% ../nbs/90_runner.ipynb #1cbfc7af
+# %% ../nbs/90_runner.ipynb #1eab7341
 def code_cells(notebook: Path) -> list[tuple[str, bool]]:
     """The code cells of a notebook file: (source, whether it is the tagged parameters cell). Raises RunError when it is no notebook."""
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        cells = [c for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+        cells = [("".join(c["source"]), "parameters" in c["metadata"].get("tags", [])) for c in cells]
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in notebook.parent.glob("*.ipynb")))
         raise RunError(f"expected a notebook at {notebook}, found none; there are: {known}") from None
-    except (ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RunError(
             f"expected a Jupyter notebook in {notebook}, got a file that is none: restore it, for example with git checkout"
         ) from None
-    return [("".join(c["source"]), "parameters" in c["metadata"].get("tags", [])) for c in cells if c["cell_type"] == "code"]
+    for source, _ in cells:
+        try:
+            ast.parse(source)
+        except (SyntaxError, ValueError) as error:
+            what, line = getattr(error, "msg", str(error)), getattr(error, "lineno", 1)
+            start = source.strip().split("\n")[0]
+            raise RunError(
+                f"expected Python in each code cell of {notebook.name}, got {what} in line {line} of the cell {start!r}: correct it"
+            ) from None
+    return cells
 
-
+# %% ../nbs/90_runner.ipynb #0aeb38ee
 def declared_parameters(notebook: Path) -> dict:
     """Names and default values of a notebook's parameters cell. Raises RunError for one that no other cell reads."""
     cells = code_cells(notebook)
     declared = {}
     for node in (n for source, tagged in cells if tagged for n in ast.parse(source).body):
         if isinstance(node, ast.Assign):
-            declared[node.targets[0].id] = ast.literal_eval(node.value)
+            try:
+                declared[node.targets[0].id] = ast.literal_eval(node.value)
+            except (ValueError, AttributeError):
+                text = ast.unparse(node)
+                raise RunError(f"expected plain values in the parameters cell of {notebook.name}, got {text!r}: correct it") from None
     names = [n for source, tagged in cells if not tagged for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)]
     if unread := sorted(set(declared) - {n.id for n in names if isinstance(n.ctx, ast.Load)}):
         raise RunError(
@@ -126,7 +152,15 @@ def write_notebook(file: Path, *sources: str, tags: tuple[int, ...] = (0,)) -> P
     )
     return file
 
-# %% ../nbs/90_runner.ipynb #b71098f4
+# %% ../nbs/90_runner.ipynb #b3a0b005
+def read_value(text: str):
+    """What a text says as YAML. Raises RunError when it is none."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):  # such as 2024-99-99, which looks like a date
+        raise RunError(f"expected a value in YAML, such as 3, 0.1 or word, got {text!r}") from None
+
+
 def read_profile(root: Path, name: str, settings: list[str] = ()) -> dict:
     """A checked profile: {"data": "phantoms" | "real", "parameters": {notebook: {name: value}}}, after settings "notebook.name=value".
 
@@ -138,15 +172,17 @@ def read_profile(root: Path, name: str, settings: list[str] = ()) -> dict:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         profile = {"data": content["data"], "parameters": {k: dict(v) for k, v in (content["parameters"] or {}).items()}}
-    except (yaml.YAMLError, TypeError, KeyError, ValueError, AttributeError) as error:
+    except (yaml.YAMLError, TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(
             f"expected the keys data and parameters, the latter notebook by notebook, in {file}, got: {' '.join(str(error).split())}"
         ) from None
+    if profile["data"] not in ("phantoms", "real"):
+        raise RunError(f"expected data of phantoms or real in {file}, got {profile['data']!r}: correct it")
     for setting in settings:
         match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", setting)
         if not match:
             raise RunError(f"expected a setting of the form notebook.name=value, got {setting!r}")
-        profile["parameters"].setdefault(match[1], {})[match[2]] = yaml.safe_load(match[3])
+        profile["parameters"].setdefault(match[1], {})[match[2]] = read_value(match[3])
     graph = read_graph(root)
     for notebook, values in profile["parameters"].items():
         if notebook not in graph:
@@ -154,21 +190,21 @@ def read_profile(root: Path, name: str, settings: list[str] = ()) -> dict:
         checked(root / "nbs" / f"{notebook}.ipynb", values)
     return profile
 
-# %% ../nbs/90_runner.ipynb #0d7ade03
+# %% ../nbs/90_runner.ipynb #56df8790
 def read_settings(file: str) -> list[str]:
     """The settings "notebook.name=value" in a YAML file {notebook: {name: value}}. Raises argparse.ArgumentTypeError for a file that is none."""
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         return [f"{notebook}.{name}={json.dumps(value)}" for notebook, values in content.items() for name, value in values.items()]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, TypeError, AttributeError, RecursionError) as error:
         raise argparse.ArgumentTypeError(
             f"expected parameters, notebook by notebook, in {file}, got {type(error).__name__} ({' '.join(str(error).split())[:100]})"
         ) from None
 
-# %% ../nbs/90_runner.ipynb #66a8bdc3
+# %% ../nbs/90_runner.ipynb #ebfb6c51
 def digest(text: str | bytes) -> str:
     """Short SHA-256 of a text, 16 hex digits."""
-    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogateescape") if isinstance(text, str) else text).hexdigest()[:16]
 
 # %% ../nbs/90_runner.ipynb #b928f38c
 @lru_cache
@@ -202,7 +238,7 @@ def module_digests(root: Path, tree: ast.AST) -> dict[str, str]:
             waiting |= imports
     return found
 
-# %% ../nbs/90_runner.ipynb #9712c58d
+# %% ../nbs/90_runner.ipynb #bf055161
 def folder_digest(folder: Path, cache: Path) -> str:
     """Hash of the names and contents of all files below a folder; `cache` (JSON) remembers each file's hash by size and time. Raises RunError when it is no folder."""
     if not folder.is_dir():
@@ -211,16 +247,21 @@ def folder_digest(folder: Path, cache: Path) -> str:
         )
     try:
         known = json.loads(cache.read_text())
-    except (OSError, ValueError):
+        known = {key: (stat, value) for key, (stat, value) in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         known = {}
     seen = {}
     for parent, _, names in os.walk(folder, followlinks=True):
         for name in names:
             file = os.path.join(parent, name)
+            key = os.path.relpath(file, folder)
+            if not os.path.isfile(file):  # a broken link or a pipe: 00_data lists it
+                seen[key] = ["", ""]
+                continue
             info = os.stat(file)
-            key, stat = os.path.relpath(file, folder), f"{info.st_size}:{info.st_mtime_ns}"
+            stat = f"{info.st_size}:{info.st_mtime_ns}"
             hit = known.get(key)
-            seen[key] = hit if hit and hit[0] == stat else [stat, digest(Path(file).read_bytes())]
+            seen[key] = list(hit) if hit and hit[0] == stat else [stat, digest(Path(file).read_bytes())]
     if seen != known:
         replace_text(cache, json.dumps(seen))
     return digest("\n".join(f"{key} {value[1]}" for key, value in sorted(seen.items())))
@@ -238,7 +279,7 @@ DETECTORS = ("10_yolov8", "11_efficientdet", "12_retinanet", "13_faster_rcnn")
 CLASSIFIERS = ("30_inceptionv3", "31_densenet", "32_xception", "33_vgg16", "34_efficientnetv2_b3", "35_coca")
 TRAINED = (*DETECTORS, "20_sam", *CLASSIFIERS)  # notebooks whose parameter `seed` decides what a model becomes
 
-# %% ../nbs/90_runner.ipynb #d4f4ab9b
+# %% ../nbs/90_runner.ipynb #45796bb3
 @dataclass
 class Node:
     """One notebook under one profile."""
@@ -257,8 +298,7 @@ class Node:
         self.notebook = self.root / "nbs" / f"{self.name}.ipynb"
         self.work, self.stamp_file = self.runs / self.name, self.runs / "stamps" / f"{self.name}.json"
         self.staging, self.ready = self.runs / ".staging" / self.name, self.runs / ".ready" / self.name
-        self.checkpoints = self.runs / ".checkpoints" / self.name
-        self.failed = self.runs / "failed" / f"{self.name}.txt"
+        self.checkpoints, self.failed = self.runs / ".checkpoints" / self.name, self.runs / "failed" / f"{self.name}.txt"
 
     def sibling(self, name: str) -> "Node":
         """Another notebook of the same run."""
@@ -274,8 +314,10 @@ class Node:
     def stamp(self) -> dict:
         """The stamp of the last success, or {} without one."""
         try:
-            return json.loads(self.stamp_file.read_text())
-        except (OSError, ValueError):
+            stamp = json.loads(self.stamp_file.read_text())
+            whole = isinstance(stamp["fingerprint"], dict) and isinstance(stamp["files"], dict) and isinstance(stamp["result"], str)
+            return stamp if whole else {}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
 
 # %% ../nbs/90_runner.ipynb #a9f5bfc7
@@ -299,7 +341,7 @@ def parameters_of(node: Node) -> dict:
         )
     return checked(node.notebook, profile["parameters"].get(node.name, {}))
 
-# %% ../nbs/90_runner.ipynb #626f67ce
+# %% ../nbs/90_runner.ipynb #e34c8250
 def fingerprint(node: Node) -> dict[str, str]:
     """What a node's result depends on, part by part: hash of its code, parameters, modules, packages, inputs and data."""
     code = "\n\n".join(source for source, _ in code_cells(node.notebook))
@@ -340,14 +382,15 @@ def cannot_write(node: Node, error: OSError) -> RunError:
         f"expected to be able to write into {node.reports} and {node.runs}, got: {error.strerror or error}: free the disk or the folder, then run it again"
     )
 
-# %% ../nbs/90_runner.ipynb #e8136d58
+# %% ../nbs/90_runner.ipynb #9beea693
 def publish(node: Node) -> None:
     """Put a ready result in its place and stamp it; does nothing without one, and may be called again after a kill."""
-    if not (node.ready / "stamp.json").is_file():
-        shutil.rmtree(node.ready, ignore_errors=True)  # killed while tidying away what was already published
+    try:
+        stamp = json.loads((node.ready / "stamp.json").read_text())
+        obsolete = [node.root / path for path in stamp.pop("before") if path not in stamp["files"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        shutil.rmtree(node.ready, ignore_errors=True)  # killed while tidying away what was already published, or damaged
         return
-    stamp = json.loads((node.ready / "stamp.json").read_text())
-    obsolete = [node.root / path for path in stamp.pop("before") if path not in stamp["files"]]
     node.stamp_file.unlink(missing_ok=True)
     if (node.ready / "work").is_dir():
         shutil.rmtree(node.work, ignore_errors=True)
@@ -643,7 +686,7 @@ def run_node(node: Node) -> None:
         shutil.rmtree(node.checkpoints, ignore_errors=True)
         print(f"{title} done in {cost['seconds'] / 60:.1f} min", flush=True)
 
-# %% ../nbs/90_runner.ipynb #2ae06768
+# %% ../nbs/90_runner.ipynb #cded9f68
 def command(node: Node) -> str:
     """The make command that runs a node again."""
     data = f" DATA={shlex.quote(str(node.data))}" if node.data else ""
@@ -653,14 +696,15 @@ def command(node: Node) -> str:
 
 def stale_nodes(first: Node) -> dict[str, list[str]]:
     """Reasons of every stale node of the graph; a node that needs a stale one is stale too."""
-    stale = {}
-    for name, needs in read_graph(first.root).items():
+    stale, graph = {}, read_graph(first.root)
+    for name in TopologicalSorter(graph).static_order():
+        needs = graph[name]
         with contextlib.suppress(RunError), locked(first.sibling(name)):
             publish(first.sibling(name))
         reasons = why_stale(first.sibling(name)) or [f"input {need} changed" for need in needs if need in stale]
         if reasons:
             stale[name] = reasons
-    return stale
+    return {name: stale[name] for name in graph if name in stale}
 
 # %% ../nbs/90_runner.ipynb #f1b64eaa
 def state_of(node: Node, reasons: list[str]) -> str:
@@ -696,7 +740,7 @@ def show_summary(first: Node) -> int:
             print(f"STALE  {name}: {reasons[0]}\n       run it: {command(node)}")
     return len(stale)
 
-# %% ../nbs/90_runner.ipynb #9b38cef5
+# %% ../nbs/90_runner.ipynb #f1cf9fa6
 def confirm_node(node: Node) -> int:
     """0 when a launched notebook came back with a result, 1 when it said why it failed. Raises RunError when it did neither."""
     if node.failed.is_file():
@@ -707,15 +751,19 @@ def confirm_node(node: Node) -> int:
         )
     return 0
 
-# %% ../nbs/90_runner.ipynb #5e0fa547
+# %% ../nbs/90_runner.ipynb #91e054e4
 def run_experiment(node: Node, values: str) -> None:
     """Run a node's notebook with changed parameters ("name=value name=value") into reports/scratch and print the metrics side by side. Raises RunError."""
     overrides = {}
-    for word in shlex.split(values):
+    try:
+        words = shlex.split(values)
+    except ValueError as error:
+        raise RunError(f'expected PARAMS as "name=value name=value", got {values!r} ({error})') from None
+    for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             raise RunError(f'expected PARAMS as "name=value name=value", got {word!r}')
-        overrides[name] = yaml.safe_load(value)
+        overrides[name] = read_value(value)
     parameters = checked(node.notebook, parameters_of(node) | overrides)
     out, work = node.reports.parent / "scratch", node.runs.parent / "scratch" / node.name
     shutil.rmtree(work, ignore_errors=True)
@@ -730,7 +778,7 @@ def run_experiment(node: Node, values: str) -> None:
         print(f"{name:24} {old} {new}")
     print(f"executed notebook: {os.path.relpath(out / 'notebooks' / node.notebook.name)}")
 
-# %% ../nbs/90_runner.ipynb #0958a608
+# %% ../nbs/90_runner.ipynb #7cedaec7
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -750,7 +798,7 @@ def main(arguments: list[str] | None = None) -> int:
     a = parser.parse_args(arguments)
     root = Path(__file__).resolve().parent.parent
     places = [folder and folder.resolve() / a.profile for folder in (a.reports, a.runs)]
-    settings = a.over + a.set + ([f"50_tables.seeds={sorted(set(a.seeds))}"] if a.seeds else [])
+    settings = a.over + a.set + ([f"50_tables.seeds={sorted(set(a.seeds) - {0})}"] if a.seeds else [])
     node = Node(a.notebook, a.profile, root, settings, a.data and a.data.resolve(), *places)
     try:
         return act(a.verb, reseeded(node, a.notebook, a.seed) if a.seed else node, a.params)

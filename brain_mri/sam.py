@@ -270,7 +270,7 @@ def read(self: EmbeddingCache, name: str) -> np.ndarray | None:
     """The embedding in a file, or None when it is not there or not whole."""
     try:
         return np.load(self.folder / name, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
+    except Exception:  # NumPy raises many kinds for a file that is cut short
         return None
 
 
@@ -533,13 +533,17 @@ def load_segmenter(
     folder, mend = Path(folder), "make it with `make 20_sam`"
     if not (folder / "segmenter.json").is_file():
         raise FileNotFoundError(f"expected segmenter.json in {folder}, found none: {mend}")
-    card = json.loads((folder / "segmenter.json").read_text(encoding="utf-8"))
-    if card["weights"] == "pretrained":
-        sam = load_pretrained(card["architecture"], card["checkpoint"], card["sha256"])
-    else:
-        sam = build_small_sam(**card["sizes"]) if card["weights"] == "scratch" else sam_model_registry[card["architecture"]]()
-        sam = read_state(sam, folder / "sam.pt", mend)
-    return Segmenter(sam, card["box_as_mask"], device, cache)
+    try:
+        card = json.loads((folder / "segmenter.json").read_text(encoding="utf-8"))
+        if published := card["weights"] == "pretrained":
+            source = card["architecture"], card["checkpoint"], card["sha256"]
+        else:
+            sam = build_small_sam(**card["sizes"]) if card["weights"] == "scratch" else sam_model_registry[card["architecture"]]()
+        box_as_mask = card["box_as_mask"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"expected the card of a segmenter in {folder}, got {type(error).__name__} ({error}): {mend}") from None
+    sam = load_pretrained(*source) if published else read_state(sam, folder / "sam.pt", mend)
+    return Segmenter(sam, box_as_mask, device, cache)
 
 # %% ../nbs/20_sam.ipynb #8af759d5
 def segment(

@@ -201,13 +201,13 @@ class History(Callback):
     def load_state_dict(self, state):
         self.rows = list(state["rows"])
 
-# %% ../nbs/04_torch_training.ipynb #68d38580
+# %% ../nbs/04_torch_training.ipynb #960cf9ff
 def whole_checkpoint(file: Path) -> Path | None:
     """`file` if it is a checkpoint that can be read; None, and the file is deleted, when it was cut short; None without one."""
     if not file.is_file():
         return None
     try:
-        torch.load(file, weights_only=True, map_location="cpu")
+        torch.load(file, weights_only=True, map_location="cpu")["state_dict"]
     except Exception:  # torch raises many kinds for a file that is cut short
         file.unlink()
         return None
@@ -217,7 +217,7 @@ def whole_checkpoint(file: Path) -> Path | None:
 # parts of Lightning's advice that does not apply here
 ADVICE = ("does not have many workers", "smaller than the logging interval", "treespec", "srun", "is not empty", "lr_scheduler.step")
 
-# %% ../nbs/04_torch_training.ipynb #0aefe3c4
+# %% ../nbs/04_torch_training.ipynb #ccfbcea5
 def fit(
     training: DetectorTraining,
     data: DetectionData,
@@ -234,9 +234,8 @@ def fit(
     """Train, leave the best epoch's averaged weights in `training.model` (ready to predict), and return the log, one row an epoch."""
     warnings.filterwarnings("ignore", ".*" + ".*|.*".join(ADVICE) + ".*")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    save = dict(save_on_train_epoch_end=True, enable_version_counter=False)
+    history, save = History(), dict(save_on_train_epoch_end=True, enable_version_counter=False)
     best, last = ModelCheckpoint(folder, "best", monitor, mode="max", **save), ModelCheckpoint(folder, "last", **save)
-    history = History()
     callbacks = [EMAWeightAveraging(decay=decay), history, TQDMProgressBar(refresh_rate=10), best, last]
     if patience:
         callbacks.append(EarlyStopping(monitor, mode="max", patience=patience))
@@ -253,9 +252,8 @@ def fit(
     training.train()  # Lightning keeps the mode it finds
     trainer.fit(training, data, ckpt_path=whole_checkpoint(Path(folder) / "last.ckpt"), weights_only=True)
     if devices > 1:  # each had a process of its own; what it logged is in its checkpoint
-        history.load_state_dict(
-            torch.load(Path(folder) / "last.ckpt", weights_only=True, map_location="cpu")["callbacks"][history.state_key]
-        )
+        logged = torch.load(Path(folder) / "last.ckpt", weights_only=True, map_location="cpu")["callbacks"]
+        history.load_state_dict(logged[history.state_key])
     training.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
     training.model.eval()
     return pd.DataFrame(history.rows).set_index("epoch")
@@ -296,7 +294,7 @@ class TorchDetector:
             results.append((boxes[keep][order].cpu().numpy() * ratio, scores[keep][order].cpu().numpy()))
         return results
 
-# %% ../nbs/04_torch_training.ipynb #eef16fea
+# %% ../nbs/04_torch_training.ipynb #08b39323
 def save_weights(model: torch.nn.Module, folder) -> None:
     """Write the weights of a detector's model as folder/weights.pt."""
     torch.save(model.state_dict(), Path(folder) / "weights.pt")
@@ -310,14 +308,14 @@ def load_torch_detector(
 ) -> TorchDetector:
     """The detector in `folder`. Raises DataError when the weights are damaged or belong to another architecture."""
     file = Path(folder) / "weights.pt"
-    model = build(**card["architecture"])
     try:
+        model = build(**card["architecture"])
         model.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
+        return TorchDetector(model, card["image_size"], card["median"], card["threshold"], device)
     except Exception as error:  # torch raises many kinds for a file that is cut short
         raise DataError(
             f"expected the weights of {card['module']} in {file}, got {type(error).__name__}: run that detector's notebook again"
         ) from None
-    return TorchDetector(model, card["image_size"], card["median"], card["threshold"], device)
 
 # %% ../nbs/04_torch_training.ipynb #795ac9f4
 def start_from(

@@ -6,12 +6,13 @@
 __all__ = ['write_yolo', 'start_model', 'keep_state', 'restore_state', 'train_yolo', 'load_yolo', 'YoloDetector', 'predict',
            'load_detector', 'decode_edges']
 
-# %% ../nbs/10_yolov8.ipynb #01202884
+# %% ../nbs/10_yolov8.ipynb #d2e3ca21
 import os
 
 os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
+os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"  # a checkpoint is read with weights_only=True and runs no code
 
-# %% ../nbs/10_yolov8.ipynb #fe9c9bde
+# %% ../nbs/10_yolov8.ipynb #7b588280
 import json
 import os
 import random
@@ -25,7 +26,7 @@ import torch
 from PIL import Image
 from torchvision.ops import box_convert, nms
 from ultralytics import YOLO
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 
 from .data import DataError, to_yolo
 from .preprocess import preprocess
@@ -54,12 +55,12 @@ def write_yolo(
     (folder / "data.yaml").write_text(json.dumps(content))  # JSON is YAML too
     return folder / "data.yaml"
 
-# %% ../nbs/10_yolov8.ipynb #f1ecf9f6
+# %% ../nbs/10_yolov8.ipynb #042cfdac
 def start_model(
     weights: str = "scratch",  # "scratch" or "pretrained"
     weights_file="yolov8n.pt",  # read for "pretrained" only
 ) -> YOLO:
-    """An untrained or pretrained YOLOv8n. Raises FileNotFoundError for a missing weights file and ValueError for other words."""
+    """An untrained or pretrained YOLOv8n. Raises FileNotFoundError for a missing weights file, DataError for one that is damaged or holds more than a model, and ValueError for other words."""
     if weights == "scratch":
         return YOLO("yolov8n.yaml")
     if weights != "pretrained":
@@ -68,9 +69,15 @@ def start_model(
         raise FileNotFoundError(
             f"expected pretrained weights at {Path(weights_file).absolute()}, found none: download yolov8n.pt from github.com/ultralytics/assets (Releases) and set weights_file, or set weights to scratch"
         )
-    return YOLO(weights_file)
+    try:
+        torch_safe_load(weights_file, safe_only=True)  # whoever imported Ultralytics first, and with whichever settings
+        return YOLO(weights_file)
+    except Exception as error:  # torch and Ultralytics raise many kinds
+        raise DataError(
+            f"expected Ultralytics' YOLOv8 in {weights_file}, got {type(error).__name__}: download it again with `make weights`, or correct weights_file"
+        ) from None
 
-# %% ../nbs/10_yolov8.ipynb #96f25ec1
+# %% ../nbs/10_yolov8.ipynb #6835f703
 def keep_state(
     trainer,  # Ultralytics', at the end of an epoch
     file,  # is replaced in one step
@@ -94,15 +101,19 @@ def keep_state(
     torch.save(state, draft)
     os.replace(draft, file)
 
-# %% ../nbs/10_yolov8.ipynb #b1960396
+# %% ../nbs/10_yolov8.ipynb #184b930e
 def restore_state(
     trainer,  # Ultralytics', before its first epoch
-    file,  # that keep_state wrote, or none yet
+    file,  # that keep_state wrote, or none yet; a damaged one is deleted
 ) -> None:
     """Put a trainer where `keep_state` left another one; does nothing without the file."""
     if not Path(file).is_file():
         return
-    state = torch.load(file, weights_only=True, map_location="cpu")
+    try:
+        state = torch.load(file, weights_only=True, map_location="cpu")
+    except Exception:  # torch raises many kinds for a damaged file: start again
+        Path(file).unlink()
+        return
     for name in ("model", "optimizer", "scaler"):
         getattr(trainer, name).load_state_dict(state[name])
     trainer.ema.ema.load_state_dict(state["average"])

@@ -1,6 +1,5 @@
 """Tests of nbs/10_yolov8.ipynb, generated from its test cells. Edit the notebook, then run `make export`."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,9 @@ from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel
 
 from brain_mri.data import DataError
-from brain_mri.yolov8 import YoloDetector, decode_edges, load_detector, load_yolo, start_model, train_yolo, write_yolo
+from brain_mri.yolov8 import (
+    YoloDetector, decode_edges, load_detector, load_yolo, os, start_model, train_yolo, write_yolo,
+)
 
 
 def test_reports_installs_and_console_output_are_off():

@@ -135,7 +135,7 @@ def test_each_seed_is_a_run_of_its_own_that_the_tables_wait_for():
         second = reseeded(node, "10_yolov8", 1)
         assert parameters_of(second) == {"seed": 1} and parameters_of(node.sibling("10_yolov8")) == {"seed": 0}
         assert second.reports == node.reports / "seeds" / "1" and second.runs == node.runs / "seeds" / "1"
-        replace_text(node.stamp_file, json.dumps({"fingerprint": fingerprint(node), "files": {}}))
+        replace_text(node.stamp_file, json.dumps({"fingerprint": fingerprint(node), "result": "r", "files": {}}))
         assert "10_yolov8 with seed 1 missing" in why_stale(node)
         for name in DETECTORS + CLASSIFIERS:
             replace_text(reseeded(node, name, 1).stamp_file, json.dumps({"fingerprint": {}, "result": "r", "files": {}}))
