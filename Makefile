@@ -27,7 +27,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/brain-mri-ready
 OPTIONS = --profile "$$PROFILE" --reports "$$REPORTS" --runs "$$RUNS" $(if $(DATA),--data "$$DATA") \
           $(if $(LIMIT),--set "00_data.limit=$$LIMIT") $(if $(OVER),--over "$$OVER") $(if $(SEEDS),--seeds $$SEEDS) $(if $(SEED),--seed "$$SEED")
-TRAINED = $(filter-out 14_% 36_%,$(filter 1% 3%,$(NODES)))# the models of Tables 3 and 4
+MODELS = $(filter-out 14_% 36_%,$(filter 1% 3%,$(NODES)))# the models of Tables 3 and 4
 TOOLS = $(wildcard tests/requirements.lock)
 RUNNER = $(PY) -m brain_mri.runner
 
@@ -55,17 +55,18 @@ $(READY): requirements.lock settings.ini setup.py $(TOOLS)
 
 reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and index.md in reports/PROFILE
 	@fresh=$$($(RUNNER) check $(OPTIONS)); s=$$?; [ $$s -ne 1 ] && exit $$s; \
-	  for seed in $$SEEDS; do [ "$$seed" = 0 ] || $(MAKE) --keep-going $(TRAINED) SEED="$$seed"; done; \
+	  for seed in $$SEEDS; do [ "$$seed" = 0 ] || $(MAKE) --keep-going $(MODELS) SEED="$$seed"; done; \
 	  $(MAKE) --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
 $(NODES): $(READY)
-	@$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)$(if $(strip $(LAUNCH)),; $(RUNNER) confirm $@ $(OPTIONS))# srun ends with 0 even when its node went down
+# srun ends with 0 even when its node went down: confirm looks for the result, and an old failure must not answer for a new job
+	@$(if $(strip $(LAUNCH)),rm -f "$$RUNS/$$PROFILE$(if $(SEED),/seeds/$$SEED)/failed/$@.txt"; )$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)$(if $(strip $(LAUNCH)),; $(RUNNER) confirm $@ $(OPTIONS))
 
 REHEARSAL = runs/rehearsal
 REHEARSE = $(PY) -m brain_mri.rehearsal --profile "$$PROFILE" --folder $(REHEARSAL) --speed "$$SPEED"
 rehearse: $(READY) ## every notebook at the true sizes of PROFILE=paper on a few phantoms: seconds, memory, estimate of the full run
 	@$(REHEARSE) prepare >/dev/null
-	@$(MAKE) --keep-going $(NODES) OVER="$(REHEARSAL)/$$PROFILE.yaml" REPORTS=$(REHEARSAL)/reports RUNS=$(REHEARSAL)/runs DATA= LIMIT= || true
+	@$(MAKE) --keep-going $(NODES) OVER="$(REHEARSAL)/$$PROFILE.yaml" REPORTS=$(REHEARSAL)/reports RUNS=$(REHEARSAL)/runs DATA= LIMIT= SEEDS= || true
 	@$(REHEARSE) show
 
 weights: $(READY) ## fetch every published weight file that PROFILE needs into one cache, for runs without network

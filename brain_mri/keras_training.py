@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'SPREAD', 'CONVENTIONS', 'INPUT_SCALES', 'CropBatches', 'scales_inside', 'build_classifier', 'build_base',
-           'class_weight', 'compile_classifier', 'EpochSeeds', 'epochs_since_best', 'read_log', 'training_callbacks',
-           'fit', 'finite_loss', 'freeze_base', 'base_of', 'train_classifier', 'predict_probabilities', 'Classifier',
-           'save_model', 'load_classifier', 'layer_table', 'cost', 'grad_cam', 'show_history', 'running_average',
-           'balanced_weights']
+           'class_weight', 'compile_classifier', 'EpochSeeds', 'epochs_since_best', 'read_log', 'KeepState',
+           'load_state', 'training_callbacks', 'fit', 'finite_loss', 'freeze_base', 'base_of', 'train_classifier',
+           'predict_probabilities', 'Classifier', 'save_model', 'load_classifier', 'layer_table', 'cost', 'grad_cam',
+           'show_history', 'running_average', 'balanced_weights']
 
-# %% ../nbs/05_keras_training.ipynb #b53b6f9e
+# %% ../nbs/05_keras_training.ipynb #c622a68f
+import os
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -170,7 +171,7 @@ def compile_classifier(
         keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False, run_eagerly=run_eagerly
     )
 
-# %% ../nbs/05_keras_training.ipynb #76bf2258
+# %% ../nbs/05_keras_training.ipynb #1695b9ff
 class EpochSeeds(keras.callbacks.Callback):
     """Lets all that is random in an epoch hang on seed and epoch alone: order and augmentation of `train`, and the model's dropout."""
 
@@ -194,14 +195,38 @@ def epochs_since_best(
 
 def read_log(file: Path) -> pd.DataFrame:
     """A row an epoch from the log of a training; an epoch that was repeated after a kill counts once. Raises DataError for a damaged file."""
-    if not file.exists():
+    if not file.exists() or not file.stat().st_size:  # opened, and killed before the first row
         return pd.DataFrame({"val_loss": []})
     try:
         return pd.read_csv(file).drop_duplicates("epoch", keep="last")
     except (ValueError, KeyError) as error:
         raise DataError(f"expected a row an epoch in {file}, got {type(error).__name__}: delete {file.parent} and train again") from None
 
-# %% ../nbs/05_keras_training.ipynb #31fecde6
+# %% ../nbs/05_keras_training.ipynb #a3c41f8e
+class KeepState(keras.callbacks.Callback):
+    """Writes weights and optimiser after each epoch into a file that is replaced in one step."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.file = file
+
+    def on_epoch_end(self, epoch, logs=None):
+        draft = self.file.with_name("draft.weights.h5")
+        self.model.save_weights(draft, overwrite=True)
+        os.replace(draft, self.file)
+
+
+def load_state(model: keras.Model, file: Path) -> None:
+    """Give a model the weights and the optimiser of a training's file. Raises DataError when they are damaged or another model's."""
+    model.optimizer.build(model.trainable_variables)  # the file holds its state too
+    try:
+        model.load_weights(file)
+    except Exception as error:  # h5py and Keras raise many kinds for a file that is cut short
+        raise DataError(
+            f"expected the weights of a training in {file}, got {type(error).__name__}: delete {file.parent} and train again"
+        ) from None
+
+# %% ../nbs/05_keras_training.ipynb #45126f48
 def training_callbacks(
     train: CropBatches,
     folder: Path,  # keeps best.weights.h5, history.csv and the last state
@@ -225,12 +250,12 @@ def training_callbacks(
             initial_value_threshold=past["val_loss"].min() if len(past) else None,
         ),
         keras.callbacks.CSVLogger(log, append=True),
-        keras.callbacks.BackupAndRestore(folder / "state", double_checkpoint=True, delete_checkpoint=False),
+        KeepState(folder / "state.weights.h5"),
         keras.callbacks.LambdaCallback(on_epoch_end=stop),
     ]
     return callbacks
 
-# %% ../nbs/05_keras_training.ipynb #85b35d0d
+# %% ../nbs/05_keras_training.ipynb #0afef385
 def fit(
     model: keras.Model,
     train: CropBatches,
@@ -251,17 +276,16 @@ def fit(
         compile_classifier(model, learning_rate, epochs * len(train), run_eagerly)
     past, weight = read_log(folder / "history.csv"), class_weight(train.labels, class_weights)
     if len(past) < epochs and epochs_since_best(past) < patience:
-        callbacks = training_callbacks(train, folder, patience)
+        options = dict(epochs=epochs, class_weight=weight, shuffle=False, verbose=2, callbacks=training_callbacks(train, folder, patience))
+        if (folder / "state.weights.h5").exists():
+            load_state(model, folder / "state.weights.h5")
+            options["initial_epoch"] = int(model.optimizer.iterations) // len(train)
         with finite_loss(learning_rate):
-            model.fit(train, validation_data=val, epochs=epochs, class_weight=weight, shuffle=False, verbose=2, callbacks=callbacks)
-    model.optimizer.build(model.trainable_variables)  # the file holds its state too
-    try:
-        model.load_weights(folder / "best.weights.h5")
-    except Exception as error:  # h5py and Keras raise many kinds for a file that is cut short
-        raise DataError(
-            f"expected the weights of the best epoch in {folder}, got {type(error).__name__}: delete {folder} and train again"
-        ) from None
-    return read_log(folder / "history.csv").drop(columns="epoch").reset_index(drop=True)
+            model.fit(train, validation_data=val, **options)
+    load_state(model, folder / "best.weights.h5")
+    if (log := read_log(folder / "history.csv")).empty:
+        raise DataError(f"expected a row an epoch in {folder / 'history.csv'}, got none: delete {folder} and train again")
+    return log.drop(columns="epoch").reset_index(drop=True)
 
 # %% ../nbs/05_keras_training.ipynb #6b142659
 @contextmanager

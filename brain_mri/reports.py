@@ -63,7 +63,7 @@ def read_result(
             f"expected the {file.parent.name} of {file.stem} in {file}, got {error!r}: make them again with `make {file.stem} PROFILE={profile}`"
         ) from None
 
-# %% ../nbs/07_reports.ipynb #bfa602ad
+# %% ../nbs/07_reports.ipynb #479a00a1
 class Run:
     """The run of one notebook: where it reads its inputs and writes its results."""
 
@@ -80,23 +80,28 @@ class Run:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.work.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def profile(self) -> str:
+        """The profile, also in a run with another seed, which lies in seeds/SEED below it."""
+        return (self.runs.parent.parent if self.runs.parent.name == "seeds" else self.runs).name
+
     def input(self, notebook: str) -> Path:
         """Folder that an earlier notebook's run left for others. Raises FileNotFoundError, naming the command that makes it."""
         return self._existing(self.runs / notebook, notebook)
 
     def metrics(self, notebook: str) -> dict:
         """The metrics file of an earlier notebook, parsed. Raises FileNotFoundError or, for a damaged one, DataError, naming the command that makes it."""
-        return read_result(self._existing(self.reports / "metrics" / f"{notebook}.json", notebook), self.runs.name)
+        return read_result(self._existing(self.reports / "metrics" / f"{notebook}.json", notebook), self.profile)
 
     def predictions(self, notebook: str) -> pd.DataFrame:
         """The predictions of an earlier notebook, one row a test image. Raises FileNotFoundError or, for damaged ones, DataError, naming the command that makes them."""
-        return read_result(self._existing(self.reports / "predictions" / f"{notebook}.csv", notebook), self.runs.name)
+        return read_result(self._existing(self.reports / "predictions" / f"{notebook}.csv", notebook), self.profile)
 
     def _existing(self, path: Path, notebook: str) -> Path:
         if path.exists():
             return path
         raise FileNotFoundError(
-            f"expected a result of {notebook} at {path}, found nothing: make it with `make {notebook} PROFILE={self.runs.name}`"
+            f"expected a result of {notebook} at {path}, found nothing: make it with `make {notebook} PROFILE={self.profile}`"
         )
 
 # %% ../nbs/07_reports.ipynb #e1c974c8
@@ -183,11 +188,11 @@ def save_figure(
 
 Run.save_predictions, Run.save_table, Run.save_figure = save_predictions, save_table, save_figure
 
-# %% ../nbs/07_reports.ipynb #6cb9b3fe
+# %% ../nbs/07_reports.ipynb #619eb8c8
 def all_metrics(self: Run, kind: str) -> list[dict]:
     """The metrics files of one kind that the notebooks before have left, in the order of the notebooks."""
     files = sorted((self.reports / "metrics").glob("*.json"))
-    return [m for m in (read_result(f, self.runs.name) for f in files) if m.get("kind") == kind]
+    return [m for m in (read_result(f, self.profile) for f in files) if m.get("kind") == kind]
 
 
 Run.all_metrics = all_metrics

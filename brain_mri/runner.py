@@ -274,11 +274,6 @@ def replace_text(file: Path, text: str) -> None:
     draft.write_text(text, encoding="utf-8")
     os.replace(draft, file)
 
-# %% ../nbs/90_runner.ipynb #671e8645
-DETECTORS = ("10_yolov8", "11_efficientdet", "12_retinanet", "13_faster_rcnn")
-CLASSIFIERS = ("30_inceptionv3", "31_densenet", "32_xception", "33_vgg16", "34_efficientnetv2_b3", "35_coca")
-TRAINED = (*DETECTORS, "20_sam", *CLASSIFIERS)  # notebooks whose parameter `seed` decides what a model becomes
-
 # %% ../nbs/90_runner.ipynb #45796bb3
 @dataclass
 class Node:
@@ -320,6 +315,11 @@ class Node:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
 
+# %% ../nbs/90_runner.ipynb #671e8645
+DETECTORS = ("10_yolov8", "11_efficientdet", "12_retinanet", "13_faster_rcnn")
+CLASSIFIERS = ("30_inceptionv3", "31_densenet", "32_xception", "33_vgg16", "34_efficientnetv2_b3", "35_coca")
+TRAINED = (*DETECTORS, "20_sam", *CLASSIFIERS)  # notebooks whose parameter `seed` decides what a model becomes
+
 # %% ../nbs/90_runner.ipynb #a9f5bfc7
 def reseeded(node: Node, name: str, seed: int) -> Node:
     """A notebook of the run in which all models start from another seed."""
@@ -341,7 +341,7 @@ def parameters_of(node: Node) -> dict:
         )
     return checked(node.notebook, profile["parameters"].get(node.name, {}))
 
-# %% ../nbs/90_runner.ipynb #e34c8250
+# %% ../nbs/90_runner.ipynb #f1afdc3e
 def fingerprint(node: Node) -> dict[str, str]:
     """What a node's result depends on, part by part: hash of its code, parameters, modules, packages, inputs and data."""
     code = "\n\n".join(source for source, _ in code_cells(node.notebook))
@@ -356,8 +356,8 @@ def fingerprint(node: Node) -> dict[str, str]:
     parts |= {f"module {name}": value for name, value in module_digests(node.root, tree).items()}
     parts |= {f"input {need.name}": need.stamp().get("result", "missing") for need in node.needs()}
     for seed in parameters.get("seeds", []):
-        others = [reseeded(node, name, seed) for name in DETECTORS + CLASSIFIERS]
-        parts |= {f"{other.name} with seed {seed}": other.stamp().get("result", "missing") for other in others}
+        others = [reseeded(node, name, seed) for name in DETECTORS + CLASSIFIERS]  # one that is stale is another method's
+        parts |= {f"{other.name} with seed {seed}": "missing" if why_stale(other) else other.stamp()["result"] for other in others}
     if node.data and any(isinstance(n, ast.Attribute) and n.attr == "data" and getattr(n.value, "id", "") == "run" for n in ast.walk(tree)):
         parts["data"] = folder_digest(node.data, node.runs / "data_hashes.json")
     return parts
@@ -686,12 +686,15 @@ def run_node(node: Node) -> None:
         shutil.rmtree(node.checkpoints, ignore_errors=True)
         print(f"{title} done in {cost['seconds'] / 60:.1f} min", flush=True)
 
-# %% ../nbs/90_runner.ipynb #cded9f68
+# %% ../nbs/90_runner.ipynb #a351c483
 def command(node: Node) -> str:
     """The make command that runs a node again."""
     data = f" DATA={shlex.quote(str(node.data))}" if node.data else ""
     limit = "".join(f" LIMIT={s.partition('=')[2]}" for s in node.settings if s.startswith("00_data.limit="))
-    return f"make {node.name} PROFILE={node.profile}{data}{limit}"
+    seeds = "".join(
+        f' SEEDS="{s.partition("=")[2].strip("[]").replace(",", "")}"' for s in node.settings if s.startswith("50_tables.seeds=")
+    )
+    return f"make {node.name} PROFILE={node.profile}{data}{limit}{seeds}"
 
 
 def stale_nodes(first: Node) -> dict[str, list[str]]:
@@ -706,7 +709,7 @@ def stale_nodes(first: Node) -> dict[str, list[str]]:
             stale[name] = reasons
     return {name: stale[name] for name in graph if name in stale}
 
-# %% ../nbs/90_runner.ipynb #f1b64eaa
+# %% ../nbs/90_runner.ipynb #1ae37cb0
 def state_of(node: Node, reasons: list[str]) -> str:
     """What a node is, given the reasons why it is stale: fresh, stale, failed or missing."""
     if not reasons:
@@ -738,6 +741,10 @@ def show_summary(first: Node) -> int:
             print(f"FAILED {name}: {node.failed.read_text()}\n       run it again: {command(node)}")
         else:
             print(f"STALE  {name}: {reasons[0]}\n       run it: {command(node)}")
+    for seed in parameters_of(first.sibling("50_tables")).get("seeds", []):
+        for node in (reseeded(first, name, seed) for name in read_graph(first.root)):
+            if node.failed.is_file():
+                print(f"FAILED {node.name} with seed {seed}: {node.failed.read_text()}\n       run it again: {command(node)} SEED={seed}")
     return len(stale)
 
 # %% ../nbs/90_runner.ipynb #f1cf9fa6
@@ -778,7 +785,7 @@ def run_experiment(node: Node, values: str) -> None:
         print(f"{name:24} {old} {new}")
     print(f"executed notebook: {os.path.relpath(out / 'notebooks' / node.notebook.name)}")
 
-# %% ../nbs/90_runner.ipynb #7cedaec7
+# %% ../nbs/90_runner.ipynb #9bfc8ea4
 def main(arguments: list[str] | None = None) -> int:
     """The command that the Makefile calls; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -801,7 +808,8 @@ def main(arguments: list[str] | None = None) -> int:
     settings = a.over + a.set + ([f"50_tables.seeds={sorted(set(a.seeds) - {0})}"] if a.seeds else [])
     node = Node(a.notebook, a.profile, root, settings, a.data and a.data.resolve(), *places)
     try:
-        return act(a.verb, reseeded(node, a.notebook, a.seed) if a.seed else node, a.params)
+        node = reseeded(node, a.notebook, a.seed) if a.seed else node
+        return act(a.verb, node, a.params)
     except KeyboardInterrupt:
         print(f"{a.notebook}: interrupted", file=sys.stderr)
         return 130

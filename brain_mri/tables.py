@@ -7,13 +7,13 @@ __all__ = ['SCORES', 'PAPER', 'EXTRA', 'KINDS', 'TITLES', 'FIGURES', 'SCANS', 'S
            'seed_metrics', 'with_spread', 'short_table', 'reading', 'on_phantoms', 'notebook_link', 'origin_table',
            'metric_lines', 'warning', 'without_twins', 'with_range', 'whole_pipeline', 'index_page']
 
-# %% ../nbs/50_tables.ipynb #a3c1fb7b
+# %% ../nbs/50_tables.ipynb #c72107a1
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from .reports import Run
+from .reports import Run, read_result
 
 # %% ../nbs/50_tables.ipynb #faec73ce
 SCORES = ["accuracy", "precision", "recall", "f1"]
@@ -64,15 +64,15 @@ def model_table(name: str, found: list[dict], digits: int = 2) -> pd.DataFrame:
         [table_row(by_model[model], paper, EXTRA[name], digits) for model, paper in PAPER[name].items() if model in by_model]
     )
 
-# %% ../nbs/50_tables.ipynb #2db19a20
+# %% ../nbs/50_tables.ipynb #1969b311
 def seed_metrics(
     reports: Path,  # folder of a run; those of its other seeds lie below it
     seeds: list[int],
     kind: str,  # of the metrics
 ) -> list[dict]:
-    """The metrics files of one kind from the runs with other seeds, parsed; a model that has not run with a seed is left out."""
+    """The metrics files of one kind from the runs with other seeds, parsed; a model that has not run with a seed is left out. Raises DataError for a damaged one."""
     files = [file for seed in seeds for file in sorted((reports / "seeds" / str(seed) / "metrics").glob("*.json"))]
-    return [metrics for metrics in (json.loads(file.read_text(encoding="utf-8")) for file in files) if metrics["kind"] == kind]
+    return [metrics for metrics in (read_result(file, reports.name) for file in files) if metrics.get("kind") == kind]
 
 
 def with_spread(
@@ -89,7 +89,7 @@ def with_spread(
     spread = groups.mean().add_suffix("_mean").join(groups.std().add_suffix("_sd")).round(digits).join(groups.size().rename("seeds"))
     return table.merge(spread, left_on="model", right_index=True, how="left")
 
-# %% ../nbs/50_tables.ipynb #c9ee5f8b
+# %% ../nbs/50_tables.ipynb #2312bc0c
 TITLES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
@@ -105,11 +105,11 @@ def short_table(table: pd.DataFrame) -> str:
         for _, row in table.iterrows()
     ]
     if "seeds" in table and table["seeds"].max() > 1:
-        over = lambda row: f"{row['f1_mean']:.1f} ± {row['f1_sd']:.1f} ({row['seeds']})"
+        over = lambda row: f"{row['f1_mean']:.1f} ± {row['f1_sd']:.1f} ({row['seeds']})" if row["seeds"] > 1 else ""
         rows = [shown | {"F1: mean ± sd (seeds)": over(row)} for shown, (_, row) in zip(rows, table.iterrows())]
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
-# %% ../nbs/50_tables.ipynb #797b22b2
+# %% ../nbs/50_tables.ipynb #baa38c0f
 def reading(
     table: pd.DataFrame,  # as `model_table` returns it
     models: int,  # how many there are in the paper
@@ -132,7 +132,7 @@ def reading(
     if "seeds" not in table or table["seeds"].max() < 2:
         return text
     deviations = ", ".join(f"{row['model']} {row['f1_sd']:.1f} points" for _, row in ranked.iterrows() if row["seeds"] > 1)
-    return text + f" The standard deviation of F1 over {ranked['seeds'].max()} seeds: {deviations}."
+    return text + f" The standard deviation of F1 over up to {ranked['seeds'].max()} seeds: {deviations}."
 
 # %% ../nbs/50_tables.ipynb #0fa51d61
 FIGURES = {  # figure -> (notebook, caption); figure1b is the paper's second "Figure 1"

@@ -12,9 +12,8 @@ import os
 os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
 os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"  # a checkpoint is read with weights_only=True and runs no code
 
-# %% ../nbs/10_yolov8.ipynb #7b588280
+# %% ../nbs/10_yolov8.ipynb #61861aa8
 import json
-import os
 import random
 import shutil
 from functools import partial
@@ -77,12 +76,12 @@ def start_model(
             f"expected Ultralytics' YOLOv8 in {weights_file}, got {type(error).__name__}: download it again with `make weights`, or correct weights_file"
         ) from None
 
-# %% ../nbs/10_yolov8.ipynb #6835f703
+# %% ../nbs/10_yolov8.ipynb #a42fdc4a
 def keep_state(
     trainer,  # Ultralytics', at the end of an epoch
     file,  # is replaced in one step
 ) -> None:
-    """Write what the next epoch depends on: weights, their average, the optimiser, the best epoch so far, the log, and every random number generator."""
+    """Write what the next epoch depends on: weights, their average, the optimiser, the best epoch so far, the log, and the random number generators of the processor."""
     if trainer.stop:
         return
     trainer.train_loader.reset()  # each epoch shuffles with a new iterator, as the first one after a kill does

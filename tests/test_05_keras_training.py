@@ -14,7 +14,7 @@ import pytest
 from brain_mri.classification import Split
 from brain_mri.data import DataError
 from brain_mri.keras_training import (
-    CONVENTIONS, CropBatches, EpochSeeds, MEAN, SPREAD, build_base, build_classifier, class_weight,
+    CONVENTIONS, CropBatches, EpochSeeds, KeepState, MEAN, SPREAD, build_base, build_classifier, class_weight,
     epochs_since_best, fit, freeze_base, grad_cam, layer_table, load_classifier, predict_probabilities, save_model,
     train_classifier,
 )
@@ -143,14 +143,16 @@ def test_nan_loss_is_a_clear_error():
 
 
 def test_a_killed_training_ends_like_one_that_ran_through():
-    class Kill(EpochSeeds):
-        def on_epoch_begin(self, epoch, logs=None):
-            super().on_epoch_begin(epoch)
-            if epoch == 2:
+    def dying(kind, method, last):
+        def call(self, epoch, logs=None):
+            if epoch == last:
                 raise RuntimeError("killed")
+            getattr(kind, method)(self, epoch)
+
+        return {kind.__name__: type("Dying", (kind,), {method: call})}
 
 
-    def go(folder, seeds=EpochSeeds):
+    def go(folder, **callbacks):
         keras.utils.set_random_seed(0)
         image = keras.Input((8, 8, 3))
         base = keras.Model(image, keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(image)))
@@ -158,15 +160,17 @@ def test_a_killed_training_ends_like_one_that_ran_through():
         cuts = np.random.default_rng(0).integers(0, 255, (12, 8, 8), np.uint8)
         part = Split(None, cuts, np.arange(12) % 4)
         where = SimpleNamespace(checkpoints=Path(folder))
-        with patch.dict(fit.__globals__, EpochSeeds=seeds):
+        with patch.dict(fit.__globals__, **callbacks):
             history = train_classifier(where, model, dict(train=part, val=part), Augmentation(), 4, 0.01, 1, batch_size=5, run_eagerly=True)
         return history, model.get_weights()
 
 
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         history, weights = go(one)
-        with pytest.raises(RuntimeError, match="killed"):
-            go(two, Kill)
+        empty_log, row_without_state = dying(EpochSeeds, "on_epoch_begin", 0), dying(KeepState, "on_epoch_end", 1)
+        for callbacks in (empty_log, row_without_state, dying(EpochSeeds, "on_epoch_begin", 2)):
+            with pytest.raises(RuntimeError, match="killed"):
+                go(two, **callbacks)
         for _ in range(2):  # goes on; then finds nothing left to do
             again, other = go(two)
             pd.testing.assert_frame_equal(again, history)

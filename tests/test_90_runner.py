@@ -11,9 +11,9 @@ import pytest
 
 from brain_mri.reports import project_root
 from brain_mri.runner import (
-    CLASSIFIERS, DETECTORS, Node, RunError, cached_weights, checked, confirm_node, expected_minutes, fingerprint,
-    finish_toy, folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded,
-    resumable, state_of, toy_project, why_stale, write_notebook,
+    CLASSIFIERS, DETECTORS, Node, RunError, cached_weights, checked, command, confirm_node, expected_minutes,
+    fingerprint, finish_toy, folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text,
+    reseeded, resumable, state_of, toy_project, why_stale, write_notebook,
 )
 
 
@@ -126,7 +126,7 @@ def test_a_file_of_settings_is_laid_over_a_profile():
 def test_each_seed_is_a_run_of_its_own_that_the_tables_wait_for():
     with tempfile.TemporaryDirectory() as folder:
         node = toy_project(Path(folder))
-        lines_ = [f"{name}:" for name in DETECTORS + CLASSIFIERS] + ["50_tables: 10_yolov8\n"]
+        lines_ = [f"{name}:" for name in DETECTORS + CLASSIFIERS] + ["50_tables:\n"]
         (Path(folder) / "nbs" / "graph.mk").write_text("\n".join(lines_))
         for name in DETECTORS + CLASSIFIERS:
             write_notebook(Path(folder) / "nbs" / f"{name}.ipynb", "seed = 0", "print(seed)")
@@ -138,8 +138,14 @@ def test_each_seed_is_a_run_of_its_own_that_the_tables_wait_for():
         replace_text(node.stamp_file, json.dumps({"fingerprint": fingerprint(node), "result": "r", "files": {}}))
         assert "10_yolov8 with seed 1 missing" in why_stale(node)
         for name in DETECTORS + CLASSIFIERS:
-            replace_text(reseeded(node, name, 1).stamp_file, json.dumps({"fingerprint": {}, "result": "r", "files": {}}))
+            other = reseeded(node, name, 1)
+            replace_text(other.stamp_file, json.dumps({"fingerprint": fingerprint(other), "result": "r", "files": {}}))
         assert "10_yolov8 with seed 1 changed" in why_stale(node)
+        replace_text(node.stamp_file, json.dumps({"fingerprint": fingerprint(node), "result": "r", "files": {}}))
+        assert why_stale(node) == []
+        write_notebook(second.notebook, "seed = 0", "print(seed + 1)")
+        assert "10_yolov8 with seed 1 missing" in why_stale(node), "a result of older code"
+        assert command(node) == 'make 50_tables PROFILE=smoke SEEDS="1"'
 
 
 def test_settings_and_profiles_are_checked_before_anything_runs():

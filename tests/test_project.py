@@ -44,8 +44,9 @@ def test_pictures_of_real_scans_stay_out_of_git():
         pytest.skip("no git repository")
     figures = {name: f"reports/laptop/figures/{name}.png" for name in FIGURES}
     files = [*figures.values(), "reports/laptop/notebooks/00_data.ipynb", "reports/laptop/figures/another.png"]
+    files += [f"reports/laptop/seeds/1/{name}" for name in ("notebooks/10_yolov8.ipynb", "figures/figure1b.png")]
     done = subprocess.run(["git", "check-ignore", "--no-index", *files], cwd=ROOT, capture_output=True, text=True)
-    assert set(done.stdout.split()) == {figures[name] for name in SCANS} | set(files[-2:])
+    assert set(done.stdout.split()) == {figures[name] for name in SCANS} | set(files[-4:])
 
 
 @pytest.mark.skipif(not DATA, reason="needs the real data sets: make test DATA=folder")

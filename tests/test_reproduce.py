@@ -253,6 +253,11 @@ def test_a_wrong_call_ends_in_one_clear_line(project, arguments, message):
     assert done.stdout.count(message) == 1 and "running" not in done.stdout
 
 
+def test_the_seed_reaches_the_runner(project):
+    done = project.make("01_phantom", "PROFILE=huge", "SEED=1")
+    assert done.returncode != 0 and done.stdout.count("expected a profile out of") == 1, done.stdout
+
+
 def test_reports_that_cannot_be_written_are_named(project):
     done = project.make("01_phantom", "PROFILE=smoke", "REPORTS=Makefile/x")
     assert done.returncode != 0 and "expected to be able to write into" in done.stdout and "Traceback" not in done.stdout

@@ -1,5 +1,6 @@
 """Through a real Slurm with two nodes: the same results as without, and what happens when a node goes down. Needs root."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -62,7 +63,7 @@ def ended_jobs(slurm: Path) -> pd.DataFrame:
 def processes_of(node: str) -> list[psutil.Process]:
     """The processes of the jobs on a node."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["cmdline"]):
         try:
             found += [process] if process.environ().get("SLURMD_NODENAME") == node else []
         except psutil.Error:
@@ -72,12 +73,13 @@ def processes_of(node: str) -> list[psutil.Process]:
 
 def pull_the_plug(slurm: Path, node: str) -> None:
     """As soon as a kernel runs on a node, kill all of the node's processes at once, as a power cut would."""
-    while not any("ipykernel_launcher" in " ".join(process.cmdline()) for process in processes_of(node)):
+    while not any("ipykernel_launcher" in " ".join(process.info["cmdline"] or []) for process in processes_of(node)):
         time.sleep(0.2)
     jobs = processes_of(node)
-    starters = {process.parent() for process in jobs} - set(jobs)  # slurmstepd
+    starters = {parent for process in jobs if (parent := process.parent()) and parent.name().startswith("slurmstepd")}
     for process in [psutil.Process(int((slurm / f"{node}.pid").read_text())), *starters, *jobs]:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def test_every_notebook_was_a_job_of_its_own_and_both_nodes_worked_at_once(remote):
