@@ -93,3 +93,5 @@ def test_the_whole_pipeline_is_told_from_its_metrics_files():
         and "- 3.0 [2.5, 4.0] times: scans a second" in said_
         and "layers" not in said_
     )
+    real_ = whole_ | {"metrics": {name: value for name, value in whole_["metrics"].items() if name != "wrong"}}
+    assert "named wrongly" in said_ and "named wrongly" not in whole_pipeline([real_])
