@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from brain_mri.tables import (
-    SCORES, model_table, reading, seed_metrics, short_table, whole_pipeline, with_spread, without_twins,
+    SCORES, model_table, notebook_link, on_phantoms, reading, seed_metrics, short_table, warning, whole_pipeline,
+    with_spread, without_twins,
 )
 
 
@@ -63,6 +64,14 @@ def test_the_reading_knows_leader_overlaps_and_the_papers_leader():
     assert "The leader's interval overlaps with that of a." in reading(table, 4)
     assert reading(table[:1], 4).startswith("1 of 4 models have run. a leads with an F1 of 80.0 % [75.0, 95.0]. Of these")
     assert reading(table.iloc[:0], 6) == "None of the 6 models has run yet."
+
+
+def test_real_scans_are_not_called_phantoms_and_not_shown():
+    drawn_ = {"notebook": "01_phantom", "dataset": "phantoms, version 1", "weights": "none"}  # is there whatever the data
+    for data_, told_ in (("brain-tumor-mri-dataset", False), ("phantoms", True)):
+        found_ = [drawn_, {"notebook": "30_inceptionv3", "dataset": data_, "weights": "scratch"}]
+        assert on_phantoms(found_) == told_ and ("Measured on phantoms" in warning(found_)) == told_
+        assert ("../../nbs" in notebook_link("30_inceptionv3", found_)) != told_
 
 
 def test_twins_are_told_with_numbers():

@@ -1,6 +1,7 @@
 """The project as a whole: everything generated is up to date, and both frameworks live in one process."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_pictures_of_real_scans_stay_out_of_git():
     files += [f"reports/laptop/seeds/1/{name}" for name in ("notebooks/10_yolov8.ipynb", "figures/figure1b.png")]
     done = subprocess.run(["git", "check-ignore", "--no-index", *files], cwd=ROOT, capture_output=True, text=True)
     assert set(done.stdout.split()) == {figures[name] for name in SCANS} | set(files[-4:])
+
+
+def test_the_page_on_real_scans_shows_none_and_its_links_lead_somewhere():
+    page = (ROOT / "reports" / "laptop" / "index.md").read_text()
+    assert "Measured on phantoms" not in page
+    links = re.findall(r"\]\(([\w/.]+)\)", page)
+    assert len(links) > 20 and not [link for link in links if Path(link).stem in SCANS or "notebooks/" in link]
+    assert [link for link in links if not (ROOT / "reports" / "laptop" / link).is_file()] == []
 
 
 @pytest.mark.skipif(not DATA, reason="needs the real data sets: make test DATA=folder")
