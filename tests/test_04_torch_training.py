@@ -62,7 +62,7 @@ def test_a_checkpoint_that_was_cut_short_is_not_resumed():
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "last.ckpt"
         assert whole_checkpoint(file) is None
-        torch.save({"epoch": 1}, file)
+        torch.save({"epoch": 1, "state_dict": {}}, file)
         assert whole_checkpoint(file) == file
         file.write_bytes(file.read_bytes()[:100])
         assert whole_checkpoint(file) is None and not file.exists()

@@ -24,7 +24,7 @@ def test_settings_are_those_of_the_run_and_wrong_names_are_refused():
         made_.reports = Path(folder_)
         file_ = Path(folder_) / "metrics" / "33_vgg16.json"
         file_.parent.mkdir()
-        file_.write_text(json.dumps({"params": {"epochs": 12, "seed": 5}}))
+        file_.write_text(json.dumps({"metrics": {}, "params": {"epochs": 12, "seed": 5}}))
         assert classifier_settings(made_, "33_vgg16", {"epochs": 2}, 1) == {"epochs": 2, "seed": 1}
         with pytest.raises(ValueError, match="expected changes among the parameters of 33_vgg16, got epoch: correct the name"):
             classifier_settings(made_, "33_vgg16", {"epoch": 2})

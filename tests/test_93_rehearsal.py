@@ -47,7 +47,7 @@ def test_failed_and_missing_notebooks_are_told_apart():
         (node_.root / "nbs").mkdir()
         (node_.root / "nbs" / "graph.mk").write_text("10_a:\n11_b:\n12_c:\n")
         for file_, text_ in (
-            (node_.stamp_file, json.dumps({"seconds": 2, "peak_memory_gb": 0.5})),
+            (node_.stamp_file, json.dumps({"fingerprint": {}, "files": {}, "result": "r", "seconds": 2, "peak_memory_gb": 0.5})),
             (node_.sibling("11_b").failed, "no memory\nx"),
         ):
             file_.parent.mkdir(parents=True, exist_ok=True)
