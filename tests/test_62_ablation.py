@@ -30,7 +30,7 @@ def test_settings_are_those_of_the_run_and_wrong_names_are_refused():
             classifier_settings(made_, "33_vgg16", {"epoch": 2})
         with pytest.raises(ValueError, match="expected classifiers out of 30_inceptionv3.* got 'vgg16'"):
             classifier_settings(made_, "vgg16", {})
-        file_.write_text("{}")
+        file_.write_text('{"metrics": {}}')
         with pytest.raises(DataError, match="expected the parameters of 33_vgg16 .*: run it with `make 33_vgg16`"):
             classifier_settings(made_, "33_vgg16", {})
 
