@@ -117,7 +117,7 @@ def test_module(notebook: Path, library: Path) -> str:
 
 test_module.__test__ = False  # pytest: this is no test
 
-# %% ../nbs/91_project.ipynb #229ac978
+# %% ../nbs/91_project.ipynb #a568fd03
 REAL_RESULTS = "<!-- results on real scans -->"  # in nbs/index.ipynb; the table comes here
 
 
@@ -130,20 +130,28 @@ def read_table(file: Path) -> dict[str, dict]:
 
 
 def real_results(root: Path) -> str:
-    """Tables 3 and 4 of reports/laptop as one Markdown table: scores beside the paper's, with command, minutes and machine of each row."""
+    """Tables 3 and 4 of reports/laptop as one Markdown table: scores beside the paper's, with command, minutes and machine of each row, and a look-up without learning below them."""
     folder = root / "reports" / "laptop" / "tables"
     lines, machines = [], set()
+    interval = lambda row, s: f"{float(row[s]):.1f} [{float(row[f'{s}_low']):.1f}, {float(row[f'{s}_high']):.1f}]"
+    without = lambda row: f"{float(row['f1']):.1f} ({row['n_test']})" if row.get("f1") else ""
     for table in ("table3", "table4"):
         free = read_table(folder / f"{table}_twin_free.csv")
         for model, row in read_table(folder / f"{table}.csv").items():
-            alone = f"{float(free[model]['f1']):.1f} ({free[model]['n_test']})" if free.get(model, {}).get("f1") else ""
-            scores = [f"{float(row[s]):.1f} [{float(row[f'{s}_low']):.1f}, {float(row[f'{s}_high']):.1f}]" for s in ("accuracy", "f1")]
+            alone, scores = without(free.get(model, {})), [interval(row, score) for score in ("accuracy", "f1")]
             paper = [f"{float(row[f'paper_{s}']):.2f}" for s in ("accuracy", "f1")]
             cells = [model, scores[0], paper[0], scores[1], paper[1], alone, f"`make {row['notebook']}`", row["minutes"]]
             lines.append("| " + " | ".join(cells) + " |")
             machines.add(row["hardware"])
     if not lines:
         return "No run on real scans is kept here yet."
+    look_ups = read_table(folder / "table4_baseline.csv")
+    if row := look_ups.get("nearest training image"):
+        scores, alone = (
+            [interval(row, score) for score in ("accuracy", "f1")],
+            without(look_ups.get("nearest training image, twin-free", {})),
+        )
+        lines.append(f"| *nearest training image, no learning* | {scores[0]} | | {scores[1]} | | {alone} | `make {row['notebook']}` | |")
     head = "| model | accuracy [95 %] | paper | F1 [95 %] | paper | F1 without twins (images) | command | minutes |\n|" + "---|" * 8
     more = "Everything measured is in [reports/laptop/index.md](reports/laptop/index.md)."
     return "\n".join([head, *lines]) + f"\n\nPercent. Machine: {'; '.join(sorted(machines))}. {more}"

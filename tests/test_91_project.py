@@ -33,10 +33,13 @@ def test_real_results_are_taken_from_the_tables():
         names_ = "model,accuracy,accuracy_low,accuracy_high,f1,f1_low,f1_high,paper_accuracy,paper_f1,n_test,notebook,minutes,hardware"
         (tables_ / "table4.csv").write_text(f'{names_}\nCoCa,90,88,92,80.04,78,82,97.6,98.14,100,35_coca,5.0,"small, slow"\n')
         (tables_ / "table4_twin_free.csv").write_text(f'{names_}\nCoCa,90,88,92,70,68,72,97.6,98.14,40,35_coca,5.0,"small, slow"\n')
+        rows_ = 'nearest training image,97,96,98,96,95,97,,,100,60_data_trust,,\n"nearest training image, twin-free",91,90,92,79,70,80,,,40,60_data_trust,,\n'
+        (tables_ / "table4_baseline.csv").write_text(f"{names_}\n{rows_}")
         said_ = real_results(Path(folder_)).splitlines()
     assert said_[2] == "| CoCa | 90.0 [88.0, 92.0] | 97.60 | 80.0 [78.0, 82.0] | 98.14 | 70.0 (40) | `make 35_coca` | 5.0 |"
+    assert said_[3].endswith("| 97.0 [96.0, 98.0] | | 96.0 [95.0, 97.0] | | 79.0 (40) | `make 60_data_trust` | |")
     assert said_[-1].startswith("Percent. Machine: small, slow. Everything measured is in [reports") and {
-        line_.count("|") for line_ in said_[:3]
+        line_.count("|") for line_ in said_[:4]
     } == {9}
 
 
