@@ -56,7 +56,7 @@ $(READY): requirements.lock settings.ini setup.py $(TOOLS)
 reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and index.md in reports/PROFILE
 	@fresh=$$($(RUNNER) check $(OPTIONS)); s=$$?; [ $$s -ne 1 ] && exit $$s; \
 	  for seed in $$SEEDS; do [ "$$seed" = 0 ] || $(MAKE) --keep-going $(MODELS) SEED="$$seed"; done; \
-	  $(MAKE) --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
+	  $(MAKE) --silent --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
 $(NODES): $(READY)
 # srun ends with 0 even when its node went down: confirm looks for the result, and an old failure must not answer for a new job
