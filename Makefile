@@ -58,9 +58,11 @@ reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and
 	  for seed in $$SEEDS; do [ "$$seed" = 0 ] || $(MAKE) --keep-going $(MODELS) SEED="$$seed"; done; \
 	  $(MAKE) --silent --keep-going $$fresh $(NODES) || true; $(RUNNER) summary $(OPTIONS)
 
-$(NODES): $(READY)
+RUN = $(RUNNER) run $@ $(OPTIONS)
 # srun ends with 0 even when its node went down: confirm looks for the result, and an old failure must not answer for a new job
-	@$(if $(strip $(LAUNCH)),rm -f "$$RUNS/$$PROFILE$(if $(SEED),/seeds/$$SEED)/failed/$@.txt"; )$(LAUNCH) $(RUNNER) run $@ $(OPTIONS)$(if $(strip $(LAUNCH)),; $(RUNNER) confirm $@ $(OPTIONS))
+LAUNCHED = rm -f "$$RUNS/$$PROFILE$(if $(SEED),/seeds/$$SEED)/failed/$@.txt"; $(LAUNCH) $(RUN); $(RUNNER) confirm $@ $(OPTIONS)
+$(NODES): $(READY)
+	@$(if $(strip $(LAUNCH)),$(LAUNCHED),$(RUN))
 
 REHEARSAL = runs/rehearsal
 REHEARSE = $(PY) -m brain_mri.rehearsal --profile "$$PROFILE" --folder $(REHEARSAL) --speed "$$SPEED"

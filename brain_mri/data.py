@@ -7,11 +7,12 @@ __all__ = ['CLASSES', 'TITLES', 'BOXES', 'LABELS', 'MASKS', 'SPLIT_FOLDERS', 'CL
            'MAT_CLASSES', 'COLUMNS', 'TRUE_MASKS', 'RUNS', 'PAPER_COUNTS', 'DataError', 'ImageError', 'tiny_data',
            'fetch', 'download_masks', 'download', 'data_root', 'to_bytes', 'grey', 'decode', 'read_bytes', 'read_scan',
            'yolo_box', 'to_yolo', 'parse_yolo', 'read_yolo', 'read_mask', 'mask_box', 'write_mat', 'Slice', 'mat_parts',
-           'read_mat', 'subfolders', 'find_set', 'Problems', 'class_folders', 'scan_row', 'to_frame', 'need_images',
-           'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split', 'slice_split', 'mat_row', 'mat_rows',
-           'pair_rows', 'load_masks', 'count_table', 'data_report', 'stratified_limit', 'shrink', 'local_contrast',
-           'unit_rows', 'similar_pairs', 'connected_groups', 'near_duplicate_groups', 'leave_out_twins',
-           'split_validation', 'file_hash', 'manifest', 'data_fingerprint', 'write_scans', 'reading_scans', 'Scans']
+           'read_mat', 'subfolders', 'find_set', 'path_text', 'Problems', 'class_folders', 'scan_row', 'to_frame',
+           'need_images', 'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split', 'slice_split',
+           'mat_row', 'mat_rows', 'pair_rows', 'load_masks', 'count_table', 'data_report', 'stratified_limit', 'shrink',
+           'local_contrast', 'unit_rows', 'similar_pairs', 'connected_groups', 'near_duplicate_groups',
+           'leave_out_twins', 'split_validation', 'file_hash', 'manifest', 'data_fingerprint', 'write_scans',
+           'reading_scans', 'Scans']
 
 # %% ../nbs/00_data.ipynb #57bb6e4e
 import hashlib
@@ -442,7 +443,12 @@ def find_set(root, name: str, parts) -> Path:
             return folder
     subfolders(nested[0] if len(nested) == 1 and nested[0].name not in parts else top, parts)
 
-# %% ../nbs/00_data.ipynb #8f963dd1
+# %% ../nbs/00_data.ipynb #9f67a738
+def path_text(path, root) -> str:
+    """A path relative to `root` as text for a table, also when its bytes are no UTF-8."""
+    return Path(path).relative_to(root).as_posix().encode(errors="backslashreplace").decode()
+
+
 class Problems(list):
     """What a loader left out: pairs of a path, relative to `root`, and a reason."""
 
@@ -450,7 +456,7 @@ class Problems(list):
         self.root = Path(root)
 
     def add(self, path, reason: str):
-        self.append((Path(path).relative_to(self.root).as_posix().encode(errors="backslashreplace").decode(), reason))
+        self.append((path_text(path, self.root), reason))
 
     @contextmanager
     def skip(self):
@@ -844,7 +850,7 @@ def split_validation(
     """A copy in which about `fraction` of split "train" is "val", whole groups of near-duplicates at a time: `group_split`. Raises DataError like that."""
     return group_split(frame, fraction, "val", "group", seed)
 
-# %% ../nbs/00_data.ipynb #2ab37972
+# %% ../nbs/00_data.ipynb #1c124b4a
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits; "" when it cannot be read."""
     try:
@@ -860,8 +866,7 @@ def manifest(
     root = Path(root)
     files = (path for name in (BOXES, LABELS, MASKS, TRUE_MASKS) for path in (root / name).rglob("*") if path.is_file())
     files = (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
-    name = lambda path: path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
-    rows = sorted((name(path), file_hash(path)) for path in files)
+    rows = sorted((path_text(path, root), file_hash(path)) for path in files)
     return pd.DataFrame(rows, columns=["path", "sha256"], dtype=object)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from .metrics import choose_threshold, detection_scores, detections_to_frame
 
-# %% ../nbs/08_detection.ipynb #0a5eef21
+# %% ../nbs/08_detection.ipynb #16d4a355
 def detect(
     detector,  # has predict(scans)
     frame: pd.DataFrame,  # path, width, height, boxes
@@ -26,7 +26,7 @@ def detect(
         part = frame.iloc[start : start + batch]
         found = detector.predict([read(path) for path in part.path])
         for row, (boxes, scores) in zip(part.itertuples(), found):
-            boxes = np.round(boxes, 2)  # hundredths of a pixel: the file of predictions becomes a quarter smaller
+            boxes = np.round(boxes, 2)  # hundredths of a pixel are enough, and keep the file of predictions small
             results.append(dict(path=row.path, width=row.width, height=row.height, boxes=boxes, scores=scores, true_boxes=row.boxes))
     return results
 

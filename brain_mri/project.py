@@ -117,7 +117,7 @@ def test_module(notebook: Path, library: Path) -> str:
 
 test_module.__test__ = False  # pytest: this is no test
 
-# %% ../nbs/91_project.ipynb #a568fd03
+# %% ../nbs/91_project.ipynb #09eda91c
 REAL_RESULTS = "<!-- results on real scans -->"  # in nbs/index.ipynb; the table comes here
 
 
@@ -147,10 +147,8 @@ def real_results(root: Path) -> str:
         return "No run on real scans is kept here yet."
     look_ups = read_table(folder / "table4_baseline.csv")
     if row := look_ups.get("nearest training image"):
-        scores, alone = (
-            [interval(row, score) for score in ("accuracy", "f1")],
-            without(look_ups.get("nearest training image, twin-free", {})),
-        )
+        scores = [interval(row, score) for score in ("accuracy", "f1")]
+        alone = without(look_ups.get("nearest training image, twin-free", {}))
         lines.append(f"| *nearest training image, no learning* | {scores[0]} | | {scores[1]} | | {alone} | `make {row['notebook']}` | |")
     head = "| model | accuracy [95 %] | paper | F1 [95 %] | paper | F1 without twins (images) | command | minutes |\n|" + "---|" * 8
     more = "Everything measured is in [reports/laptop/index.md](reports/laptop/index.md)."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCORES', 'PAPER', 'EXTRA', 'KINDS', 'TITLES', 'FIGURES', 'SCANS', 'SPEEDS', 'table_row', 'model_table',
            'seed_metrics', 'with_spread', 'short_table', 'reading', 'on_phantoms', 'notebook_link', 'origin_table',
-           'metric_lines', 'warning', 'without_twins', 'with_range', 'whole_pipeline', 'index_page']
+           'metric_lines', 'warning', 'without_twins', 'with_range', 'gain_of_cutting', 'whole_pipeline', 'index_page']
 
 # %% ../nbs/50_tables.ipynb #c72107a1
 import json
@@ -248,7 +248,7 @@ def without_twins(
     ]
     return f"Without the test images that have a twin in training, F1 changes as follows: {'; '.join(change)}."
 
-# %% ../nbs/50_tables.ipynb #adca401d
+# %% ../nbs/50_tables.ipynb #48e4238a
 SPEEDS = {  # ratio in 63_benchmarks -> what is compared
     "pipeline_over_naive": "scans a second of the pipeline over those of the libraries' own calls, one scan at a time",
     "crop_batches_over_generator": "augmented images a second of CropBatches over those of Keras' ImageDataGenerator",
@@ -262,6 +262,17 @@ def with_range(value: float, low_high, form: str, scale: float = 1) -> str:
     return shown + (" [{0}, {1}]".format(*(form.format(scale * v) for v in low_high)) if low_high and None not in low_high else "")
 
 
+def gain_of_cutting(
+    ablation: dict,  # the metrics file of 62_ablation, parsed
+) -> str:
+    """What cutting the lesion out gains over the whole scan, in words: all four classes, the tumours alone, and whether whole scans were learnt at all."""
+    metrics, points = ablation["metrics"], lambda name: with_range(ablation["metrics"][name], ablation["ci95"].get(name), "{:+.1f}", 100)
+    alone = f", on the three kinds of tumour alone {points(name)}" if (name := "mask_minus_whole_three") in metrics else ""
+    learnt = metrics.get("f1_train_whole", 1)
+    doubt = f" It hardly learnt whole scans, though: on its own training scans its F1 is {learnt:.2f}." if learnt < 0.5 else ""
+    return f"A classifier that sees the lesion cut out instead of the whole scan gains {points('mask_minus_whole')} points of accuracy{alone}.{doubt}"
+
+# %% ../nbs/50_tables.ipynb #540f6327
 def whole_pipeline(
     found: list[dict],  # metrics files, parsed
 ) -> str:
@@ -280,10 +291,7 @@ def whole_pipeline(
                 )
             )
     if (ablation := by_notebook.get("62_ablation")) and ablation["metrics"].get("mask_minus_whole") is not None:
-        gain = with_range(ablation["metrics"]["mask_minus_whole"], ablation["ci95"].get("mask_minus_whole"), "{:+.1f}", 100)
-        learnt = ablation["metrics"].get("f1_train_whole", 1)
-        doubt = f" It hardly learnt whole scans, though: on its own training scans its F1 is {learnt:.2f}." if learnt < 0.5 else ""
-        parts.append(f"A classifier that sees the lesion cut out instead of the whole scan gains {gain} points of accuracy.{doubt}")
+        parts.append(gain_of_cutting(ablation))
     if speed := by_notebook.get("63_benchmarks"):
         ratios = {name: what for name, what in SPEEDS.items() if speed["metrics"].get(name) is not None}
         parts += [f"- {with_range(speed['metrics'][n], speed['ci95'].get(n), '{:.1f}')} times: {what}" for n, what in ratios.items()]

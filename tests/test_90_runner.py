@@ -11,9 +11,9 @@ import pytest
 
 from brain_mri.reports import project_root
 from brain_mri.runner import (
-    CLASSIFIERS, DETECTORS, Node, RunError, cached_weights, checked, command, confirm_node, expected_minutes,
-    fingerprint, finish_toy, folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text,
-    reseeded, resumable, state_of, toy_project, why_stale, write_notebook,
+    Node, RunError, cached_weights, checked, command, confirm_node, expected_minutes, fingerprint, finish_toy,
+    folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded, resumable,
+    state_of, toy_project, why_stale, write_notebook,
 )
 
 
@@ -38,6 +38,8 @@ def test_a_touched_file_keeps_its_hash_and_a_changed_one_does_not():
         before = folder_digest(data, cache)
         os.utime(data / "a", (1, 1))
         assert folder_digest(data, cache) == before
+        written = cache.stat().st_ino
+        assert folder_digest(data, cache) == before and cache.stat().st_ino == written, "nothing changed, nothing is written"
         (data / "a").write_text("two")
         assert folder_digest(data, cache) != before
         with pytest.raises(RunError, match="is not a folder"):
@@ -126,9 +128,9 @@ def test_a_file_of_settings_is_laid_over_a_profile():
 def test_each_seed_is_a_run_of_its_own_that_the_tables_wait_for():
     with tempfile.TemporaryDirectory() as folder:
         node = toy_project(Path(folder))
-        lines_ = [f"{name}:" for name in DETECTORS + CLASSIFIERS] + ["50_tables:\n"]
-        (Path(folder) / "nbs" / "graph.mk").write_text("\n".join(lines_))
-        for name in DETECTORS + CLASSIFIERS:
+        models_ = ("10_yolov8", "30_inceptionv3")
+        (Path(folder) / "nbs" / "graph.mk").write_text("".join(f"{name}:\n" for name in (*models_, "50_tables")))
+        for name in models_:
             write_notebook(Path(folder) / "nbs" / f"{name}.ipynb", "seed = 0", "print(seed)")
         write_notebook(Path(folder) / "nbs" / "50_tables.ipynb", "seeds = []", "print(seeds)")
         node = Node("50_tables", "smoke", Path(folder), ["50_tables.seeds=[1]"])
@@ -137,7 +139,7 @@ def test_each_seed_is_a_run_of_its_own_that_the_tables_wait_for():
         assert second.reports == node.reports / "seeds" / "1" and second.runs == node.runs / "seeds" / "1"
         replace_text(node.stamp_file, json.dumps({"fingerprint": fingerprint(node), "result": "r", "files": {}}))
         assert "10_yolov8 with seed 1 missing" in why_stale(node)
-        for name in DETECTORS + CLASSIFIERS:
+        for name in models_:
             other = reseeded(node, name, 1)
             replace_text(other.stamp_file, json.dumps({"fingerprint": fingerprint(other), "result": "r", "files": {}}))
         assert "10_yolov8 with seed 1 changed" in why_stale(node)
