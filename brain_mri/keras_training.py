@@ -12,7 +12,7 @@ __all__ = ['MEAN', 'SPREAD', 'CONVENTIONS', 'INPUT_SCALES', 'CropBatches', 'scal
 # %% ../nbs/05_keras_training.ipynb #c622a68f
 import os
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import keras
@@ -339,6 +339,12 @@ def train_classifier(
     return pd.concat(histories, ignore_index=True)
 
 # %% ../nbs/05_keras_training.ipynb #e245ba5d
+@lru_cache(maxsize=1)  # the graph of the latest model; an earlier one can go
+def _graph(model: keras.Model):
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
+    return tf.function(lambda crops: model(crops, training=False), input_signature=[signature])
+
+
 def predict_probabilities(
     model: keras.Model,
     crops: np.ndarray,  # uint8 n x size x size; n may be 0 or 1
@@ -350,7 +356,7 @@ def predict_probabilities(
         raise ValueError(
             f"expected crops as uint8 n x {side} x {side}, got {crops.dtype} {' x '.join(map(str, crops.shape))}: cut them with LesionStore.crops or crop_lesion"
         )
-    parts = [np.asarray(model(crops[i : i + batch_size, ..., None], training=False)) for i in range(0, len(crops), batch_size)]
+    parts = [_graph(model)(crops[i : i + batch_size, ..., None]).numpy() for i in range(0, len(crops), batch_size)]
     return np.concatenate(parts) if parts else np.zeros((0, len(CLASSES)), np.float32)
 
 # %% ../nbs/05_keras_training.ipynb #cb2e2637

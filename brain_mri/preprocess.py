@@ -149,9 +149,10 @@ class Transform:
         moved = warp(image, self.matrix)
         if self.brightness == self.contrast == 1:
             return moved
-        changed = ((moved - moved.mean()) * self.contrast + moved.mean()) * self.brightness
-        changed[moved == 0] = 0  # the filling, and a removed background, stay black
-        return changed.round().clip(0, 255).astype(np.uint8)
+        mean = moved.mean()
+        changed = ((np.arange(256) - mean) * self.contrast + mean) * self.brightness  # of each grey value, once
+        changed[0] = 0  # the filling, and a removed background, stay black
+        return cv2.LUT(moved, changed.round().clip(0, 255).astype(np.uint8))
 
     def mask(self, mask):
         "The moved mask, bool H x W. Raises ValueError for another shape."

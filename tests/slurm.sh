@@ -52,7 +52,10 @@ stop() {
         sleep 1
     done
     kill $daemons 2>/dev/null || true
-    wait
+    (sleep 20 && kill -KILL $command $daemons) >/dev/null 2>&1 & # those that do not listen
+    last_resort=$!
+    wait $command $daemons || true
+    kill $last_resort 2>/dev/null || true
 }
 # wait_for SECONDS WHAT CONDITION: the condition is a command
 wait_for() {
