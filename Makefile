@@ -22,11 +22,11 @@ TEXTS = PROFILE DATA LIMIT OVER SEEDS SEED NB SPEED PARAMS REPORTS RUNS# recipes
 $(foreach name,$(TEXTS),$(eval override $(name) := $$(value $(name))))
 export $(TEXTS)
 
-VENV := $(strip $(VENV))
+VENV := $(or $(strip $(VENV)),.venv)
 PY := $(VENV)/bin/python
 READY := $(VENV)/brain-mri-ready
 OPTIONS = --profile "$$PROFILE" --reports "$$REPORTS" --runs "$$RUNS" $(if $(DATA),--data "$$DATA") \
-          $(if $(LIMIT),--set "00_data.limit=$$LIMIT") $(if $(OVER),--over "$$OVER") $(if $(SEEDS),--seeds $$SEEDS) $(if $(SEED),--seed "$$SEED")
+          $(if $(LIMIT),--set "00_data.limit=$$LIMIT") $(if $(OVER),--over "$$OVER") $(if $(SEEDS),--seeds="$$SEEDS") $(if $(SEED),--seed="$$SEED")
 MODELS = $(filter-out 14_% 36_%,$(filter 1% 3%,$(NODES)))# the models of Tables 3 and 4
 TOOLS = $(wildcard tests/requirements.lock)
 RUNNER = $(PY) -m brain_mri.runner
@@ -60,9 +60,10 @@ reproduce: $(READY) ## run every notebook that is not fresh; tables, figures and
 
 RUN = $(RUNNER) run $@ $(OPTIONS)
 # srun ends with 0 even when its node went down: confirm looks for the result, and an old failure must not answer for a new job
+# exec: a signal to make then ends the notebook too
 LAUNCHED = rm -f "$$RUNS/$$PROFILE$(if $(SEED),/seeds/$$SEED)/failed/$@.txt"; $(LAUNCH) $(RUN); $(RUNNER) confirm $@ $(OPTIONS)
 $(NODES): $(READY)
-	@$(if $(strip $(LAUNCH)),$(LAUNCHED),$(RUN))
+	@$(if $(strip $(LAUNCH)),$(LAUNCHED),exec $(RUN))
 
 REHEARSAL = runs/rehearsal
 REHEARSE = $(PY) -m brain_mri.rehearsal --profile "$$PROFILE" --folder $(REHEARSAL) --speed "$$SPEED"

@@ -7,18 +7,20 @@ __all__ = ['CLASSES', 'TITLES', 'BOXES', 'LABELS', 'MASKS', 'SPLIT_FOLDERS', 'CL
            'MAT_CLASSES', 'COLUMNS', 'TRUE_MASKS', 'RUNS', 'PAPER_COUNTS', 'DataError', 'ImageError', 'tiny_data',
            'fetch', 'download_masks', 'download', 'data_root', 'to_bytes', 'grey', 'decode', 'read_bytes', 'read_scan',
            'yolo_box', 'to_yolo', 'parse_yolo', 'read_yolo', 'read_mask', 'mask_box', 'write_mat', 'Slice', 'mat_parts',
-           'read_mat', 'subfolders', 'find_set', 'path_text', 'Problems', 'class_folders', 'scan_row', 'to_frame',
-           'need_images', 'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split', 'slice_split',
-           'mat_row', 'mat_rows', 'pair_rows', 'load_masks', 'count_table', 'data_report', 'stratified_limit', 'shrink',
-           'local_contrast', 'unit_rows', 'similar_pairs', 'connected_groups', 'near_duplicate_groups',
-           'leave_out_twins', 'split_validation', 'file_hash', 'manifest', 'data_fingerprint', 'write_scans',
-           'reading_scans', 'Scans']
+           'read_mat', 'files_below', 'subfolders', 'find_set', 'path_text', 'Problems', 'class_folders', 'scan_row',
+           'to_frame', 'need_images', 'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split',
+           'slice_split', 'mat_row', 'mat_rows', 'pair_rows', 'load_masks', 'count_table', 'data_report',
+           'stratified_limit', 'shrink', 'local_contrast', 'unit_rows', 'similar_pairs', 'connected_groups',
+           'near_duplicate_groups', 'leave_out_twins', 'split_validation', 'file_hash', 'manifest', 'data_fingerprint',
+           'write_scans', 'reading_scans', 'Scans']
 
 # %% ../nbs/00_data.ipynb #57bb6e4e
 import hashlib
 import io
 import json
+import os
 import shutil
+import sys
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -206,7 +208,7 @@ def data_root(
         write_phantoms(folder, sizes, size=size, seed=seed)
         return Path(folder)
     if data:
-        if not Path(data).is_dir():
+        if not os.path.isdir(data):
             raise DataError(f"expected DATA to be a folder, found none at {Path(data).absolute()}: correct the path")
         return Path(data)
     if source == "local":
@@ -245,6 +247,8 @@ def decode(data: bytes, path) -> np.ndarray:
         raise ImageError(path, "not a JPEG or PNG image") from None
     if min(image.size) < MIN_SIDE:
         raise ImageError(path, f"image with a side under {MIN_SIDE} pixels")
+    if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # asked before memory is
+        raise ImageError(path, f"image with more than {Image.MAX_IMAGE_PIXELS} pixels")
     try:
         image.load()
     except Exception:
@@ -254,8 +258,11 @@ def decode(data: bytes, path) -> np.ndarray:
 
 def read_bytes(path) -> bytes:
     """The content of a file; raises ImageError when it cannot be read."""
+    path = Path(path)
     try:
-        return Path(path).read_bytes()
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ImageError(path, "file cannot be read (pipe or device)")
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(path, f"file cannot be read ({error.strerror})") from None
 
@@ -317,10 +324,13 @@ def read_yolo(path: Path, width: int, height: int) -> tuple[np.ndarray, np.ndarr
         if line.strip():
             try:
                 i, values = parse_yolo(line)
+                box = yolo_box(*values, width, height)
+                if not (box[2:] > box[:2]).all():
+                    raise ValueError("label line with a box without area")
             except ValueError as error:
                 raise ImageError(f"{path}:{number}", str(error)) from None
             ids.append(i)
-            boxes.append(yolo_box(*values, width, height))
+            boxes.append(box)
     return np.array(ids, int), np.array(boxes, np.float32).reshape(-1, 4)
 
 # %% ../nbs/00_data.ipynb #e976ecc1
@@ -396,7 +406,7 @@ def mat_parts(data: bytes, path) -> list[np.ndarray]:
         except Exception:
             raise ImageError(path, "MATLAB file without cjdata of image, tumorMask, label and PID") from None
         try:
-            if max(part.size for part in parts) < Image.MAX_IMAGE_PIXELS:  # Pillow's limit, asked before memory is
+            if max(part.size for part in parts) < Image.MAX_IMAGE_PIXELS:
                 return [part[()].T for part in parts]
         except Exception:
             pass
@@ -416,12 +426,23 @@ def read_mat(data: bytes, path) -> Slice:
         raise ImageError(path, "mask with other values than 0 and 1")
     if label.size != 1 or label.dtype.kind not in "iuf" or label.item() not in MAT_CLASSES:
         raise ImageError(path, "label other than 1, 2 and 3")
-    patient = "".join(map(chr, codes.ravel())).strip("\0 ") if codes.dtype.kind == "u" else ""
+    letters = codes.dtype.kind == "u" and codes.max(initial=0) <= sys.maxunicode
+    patient = "".join(map(chr, codes.ravel())).strip("\0 ") if letters else ""
     if not patient.isprintable() or not patient:
         raise ImageError(path, "patient id that is no text")
     return Slice(to_bytes(image), mask.astype(bool), MAT_CLASSES[int(label.item())], patient)
 
 # %% ../nbs/00_data.ipynb #62ee8f87
+def files_below(folder: Path, above: tuple[Path, ...] = ()):
+    """Yield whatever lies anywhere below a folder and is no folder itself, in order of name; links are followed, but not into a folder that they lie in."""
+    if folder.is_dir() and (real := folder.resolve()) not in above:
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                yield from files_below(path, (*above, real))
+            else:
+                yield path
+
+
 def subfolders(parent: Path, names) -> list[Path]:
     """The folders `names` in `parent`, in that order; raises DataError when one is missing."""
     missing = [name for name in names if not (parent / name).is_dir()]
@@ -443,12 +464,12 @@ def find_set(root, name: str, parts) -> Path:
             return folder
     subfolders(nested[0] if len(nested) == 1 and nested[0].name not in parts else top, parts)
 
-# %% ../nbs/00_data.ipynb #9f67a738
+# %% ../nbs/00_data.ipynb #5f0c2e71
 def path_text(path, root) -> str:
     """A path relative to `root` as text for a table, also when its bytes are no UTF-8."""
     return Path(path).relative_to(root).as_posix().encode(errors="backslashreplace").decode()
 
-
+# %% ../nbs/00_data.ipynb #9f67a738
 class Problems(list):
     """What a loader left out: pairs of a path, relative to `root`, and a reason."""
 
@@ -476,6 +497,14 @@ class Problems(list):
         """The files in `folder`, sorted; strays are listed."""
         self.strays(folder)
         return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+
+    def unique(self, files: list[Path], reason: str) -> dict[str, Path]:
+        """The files by their names without ending, the last one of each; the others are listed."""
+        kept = {path.stem: path for path in files}
+        for path in files:
+            if kept[path.stem] != path:
+                self.add(path, reason)
+        return kept
 
     def frame(self) -> pd.DataFrame:
         """The problems as a table: path, reason."""
@@ -560,14 +589,17 @@ def load_boxes(
     rows, problems = [], Problems(root)
     for split, label, folder in class_folders(root, BOXES, problems):
         images, labels = subfolders(folder, ("images", "labels"))
-        images = problems.files(images)
-        texts = {path.stem: path for path in problems.files(labels)}
+        images = problems.unique(problems.files(images), "second image of the same name")
+        labels = problems.files(labels)
+        texts = {path.stem: path for path in labels if path.suffix == ".txt"}
         start = len(rows)
-        for path in images:
+        for stem, path in images.items():
             with problems.skip():
-                rows.append(box_row(root, path, texts.get(path.stem), split, label))
-        for stem in sorted(texts.keys() - {path.stem for path in images}):
+                rows.append(box_row(root, path, texts.get(stem), split, label))
+        for stem in sorted(texts.keys() - images.keys()):
             problems.add(texts[stem], "label file without image")
+        for path in (path for path in labels if path.suffix != ".txt"):
+            problems.add(path, "label file that is no .txt")
         need_images(rows[start:], folder, problems)
     return to_frame(rows, (*COLUMNS, "box_labels", "whole_brain")).astype({"whole_brain": int}), problems.frame()
 
@@ -674,10 +706,8 @@ def mat_rows(root: Path, paths: list[Path], problems: Problems) -> list[dict]:
 # %% ../nbs/00_data.ipynb #ceb7c370
 def pair_rows(root: Path, top: Path, problems: Problems) -> list[dict]:
     """The rows of the layout images/N and masks/N below `top`, in order of N."""
-    rows, found = [], [problems.files(top / name) for name in ("images", "masks")]
-    images, masks = ({p.stem: p for p in files} for files in found)
-    for path in (p for files, kept in zip(found, (images, masks)) for p in files if kept[p.stem] != p):
-        problems.add(path, "second file of the same number")
+    rows = []
+    images, masks = (problems.unique(problems.files(top / name), "second file of the same number") for name in ("images", "masks"))
     for stem in sorted(masks.keys() - images.keys()):
         problems.add(masks[stem], "mask without image")
     for stem in sorted(images, key=lambda stem: (len(stem), stem)):
@@ -706,7 +736,7 @@ def load_masks(
     if root.is_dir() and not (root / MASKS).is_dir():
         problems.add(root / MASKS, "optional data set is not there")
         return to_frame([]), problems.frame()
-    matlab = [path for path in (root / MASKS).rglob("*.mat") if path.is_file()]
+    matlab = [path for path in files_below(root / MASKS) if path.suffix == ".mat" and path.is_file()]
     if any(path.stem.isdecimal() for path in matlab):
         top, rows = root / MASKS, mat_rows(root, matlab, problems)
     else:
@@ -864,7 +894,7 @@ def manifest(
 ) -> pd.DataFrame:
     """Every file of the data sets under `root`, hidden ones aside: path (POSIX, relative to root) and sha256, sorted by path."""
     root = Path(root)
-    files = (path for name in (BOXES, LABELS, MASKS, TRUE_MASKS) for path in (root / name).rglob("*") if path.is_file())
+    files = (path for name in (BOXES, LABELS, MASKS, TRUE_MASKS) for path in files_below(root / name) if path.is_file())
     files = (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
     rows = sorted((path_text(path, root), file_hash(path)) for path in files)
     return pd.DataFrame(rows, columns=["path", "sha256"], dtype=object)

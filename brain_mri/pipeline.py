@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import CLASSES, TITLES, ImageError, read_scan
+from .data import CLASSES, TITLES, ImageError, files_below, read_scan
 from .lesions import LesionStore, find_lesions, scale_box
 from .preprocess import crop_lesion, resize
 from .reports import best_model, load_model
@@ -147,8 +147,7 @@ def scan_files(
     for source in map(Path, sources):
         if not source.exists():
             raise FileNotFoundError(f"expected a scan or a folder of scans at {source}, found nothing: correct the path")
-        inside = sorted(f for f in source.rglob("*") if f.suffix.lower() in (".png", ".jpg", ".jpeg")) if source.is_dir() else [source]
-        files += inside
+        files += [f for f in files_below(source) if f.suffix.lower() in (".png", ".jpg", ".jpeg")] if source.is_dir() else [source]
     return files
 
 

@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--batch", type=int, default=16, help="scans that go through the stages together (default: %(default)s)")
     return parser
 
-
+# %% ../nbs/41_predict.ipynb #8b41d0fa
 def main(arguments: list | None = None) -> int:
     """`brain-mri predict SCAN...`: exit status 0 when all scans were done, 1 when some could not be read, 2 without scans or weights."""
     options = build_parser().parse_args(arguments)
@@ -106,11 +106,19 @@ def main(arguments: list | None = None) -> int:
 
         if not (files := scan_files(options.scans)):
             raise FileNotFoundError(f"expected PNG or JPEG files in {', '.join(options.scans)}, found none: correct the path")
+        if own := [file for file in files if file.resolve().parent == Path(options.out).resolve()]:
+            raise ValueError(
+                f"expected --out {options.out} to hold no scan, as pictures would replace it, got {own[0]}: choose another folder"
+            )
         if options.batch < 1:
             raise ValueError(f"expected a batch of at least 1 scan, got {options.batch}: correct --batch")
         pipeline = Pipeline(runs)
+        Path(options.out).mkdir(parents=True, exist_ok=True)
     except (FileNotFoundError, ValueError) as error:  # DataError is a ValueError
         print(error, file=sys.stderr)
+        return 2
+    except FileExistsError:
+        print(f"expected --out to be a folder, got the file {options.out}: choose another name", file=sys.stderr)
         return 2
     errors = predict_files(pipeline, files, options.out, options.batch)
     print(f"{len(files) - len(errors)} of {len(files)} scans done: {Path(options.out) / 'predictions.jsonl'}", file=sys.stderr)

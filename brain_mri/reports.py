@@ -56,7 +56,7 @@ def read_result(
         if file.suffix == ".csv":
             return pd.read_csv(file)
         content = json.loads(file.read_text(encoding="utf-8"))
-        dict(content["metrics"])
+        {} | content["metrics"]
         return content
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
@@ -216,7 +216,9 @@ def read_card(
         )
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
-        module, _ = card["module"], float(card["f1_validation"])
+        module = card["module"]
+        if not 0 <= (f1 := float(card["f1_validation"])) <= 1:
+            raise ValueError(f"f1_validation {f1}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"expected a {kind}'s card with module and f1_validation, got {error!r} in {file}: run that {kind}'s notebook again"

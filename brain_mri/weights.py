@@ -308,7 +308,7 @@ def state(file: WeightFile, folder: Path) -> str:
 def weights_folder() -> Path:
     """The folder of published weights: BRAIN_MRI_WEIGHTS, else brain-mri in XDG_CACHE_HOME, else ~/.cache/brain-mri."""
     own, caches = os.environ.get("BRAIN_MRI_WEIGHTS"), os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(own or Path(caches) / "brain-mri").expanduser().absolute()
+    return Path(os.path.expanduser(own or Path(caches) / "brain-mri")).absolute()
 
 
 def with_published(

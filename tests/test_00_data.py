@@ -736,6 +736,18 @@ def test_fingerprint_notices_one_changed_label():
         assert before != data_fingerprint(manifest(folder))
 
 
+def test_linked_folders_are_searched_but_not_in_circles():
+    with TemporaryDirectory() as folder:
+        data, elsewhere = tiny_data(Path(folder) / "data"), Path(folder) / "elsewhere"
+        whole = manifest(data)
+        (data / LABELS / "Training" / "glioma").rename(elsewhere)
+        (data / LABELS / "Training" / "glioma").symlink_to(elsewhere)
+        assert manifest(data).equals(whole) and len(load_labels(data)[0]) == 16
+        for name in ("one", "two"):
+            (data / LABELS / name).symlink_to(data / LABELS)
+        assert manifest(data).equals(whole)
+
+
 def test_manifest_follows_links_and_skips_hidden_files():
     with TemporaryDirectory() as cache, TemporaryDirectory() as folder:
         (tiny_data(cache) / LABELS / ".DS_Store").write_bytes(b"x")

@@ -30,6 +30,23 @@ def test_undeclared_unread_and_mistyped_parameters_are_refused():
             checked(unread, {})
 
 
+def test_numbers_in_lists_are_numbers_and_none_is_without_end():
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = write_notebook(Path(folder) / "n.ipynb", "zoom = [1, 1.5]\nrate = 0.1\nside = None", "print(zoom, rate, side)")
+        assert checked(notebook, {"zoom": ["8e-1", 2], "rate": "1e-3", "side": 3}) == {"zoom": [0.8, 2], "rate": 1e-3, "side": 3}
+        for bad in (
+            {"zoom": ["wide"]},
+            {"zoom": 2},
+            {"zoom": [None]},
+            {"rate": float("nan")},
+            {"rate": "inf"},
+            {"rate": True},
+            {"side": float("inf")},
+        ):
+            with pytest.raises(RunError, match="expected .* of n to be of type"):
+                checked(notebook, bad)
+
+
 def test_a_touched_file_keeps_its_hash_and_a_changed_one_does_not():
     with tempfile.TemporaryDirectory() as folder:
         data, cache = Path(folder) / "data", Path(folder) / "cache.json"
@@ -44,6 +61,17 @@ def test_a_touched_file_keeps_its_hash_and_a_changed_one_does_not():
         assert folder_digest(data, cache) != before
         with pytest.raises(RunError, match="is not a folder"):
             folder_digest(Path(folder) / "none", cache)
+
+
+def test_links_in_a_circle_end():
+    with tempfile.TemporaryDirectory() as folder:
+        data, cache = Path(folder) / "data", Path(folder) / "cache.json"
+        data.mkdir()
+        (data / "a").write_text("one")
+        before = folder_digest(data, cache)
+        for name in ("b", "c"):
+            (data / name).symlink_to(data)
+        assert folder_digest(data, cache) == before
 
 
 def test_a_kill_while_publishing_is_made_good_by_the_next_start():
@@ -72,6 +100,7 @@ def test_freshness_follows_code_parameters_and_files_but_not_prose_or_times():
         content["cells"].insert(0, {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "Prose."})
         node.notebook.write_text(json.dumps(content))
         assert why_stale(node) == []
+        assert why_stale(Node("10_toy", "smoke", Path(folder), reports=Path(folder) / "new")) == ["its results are in another folder"]
         node.settings = ["10_toy.epochs=2"]
         assert why_stale(node) == ["parameters changed"]
         node.settings = []

@@ -117,6 +117,7 @@ DAMAGES = {
     "broken link": replaced(lambda file: file.symlink_to("nowhere")),
     "link to itself": replaced(lambda file: file.symlink_to(file.name)),
     "pipe": replaced(os.mkfifo),
+    "two of one name": lambda whole, file: file.with_suffix({".txt": ".xml"}.get(file.suffix, ".png")).write_bytes(whole) and None,
     "PNG cut in half": lambda whole, file: encoded(grey)[:900],
     "wrong checksum inside": lambda whole, file: encoded(grey)[:60] + b"XX" + encoded(grey)[62:],
     "PNG called .jpg": lambda whole, file: encoded(grey),
@@ -137,6 +138,7 @@ DAMAGES = {
     "mask of threes": changed_mat("tumorMask", np.full((32, 32), 3, np.uint8)),
     "label 4": changed_mat("label", np.array([[4.0]])),
     "patient id of numbers": changed_mat("PID", np.zeros(2)),
+    "patient id beyond letters": changed_mat("PID", np.array([[0x110000]], np.uint32)),
     "another struct": lambda whole, file: whole.replace(b"cjdata", b"cjdota"),
     "MATLAB 5": lambda whole, file: b"MATLAB 5.0 MAT-file".ljust(600),
     "other weights": replaced(lambda file: torch.save({"a": torch.zeros(3)}, file)),
@@ -163,6 +165,10 @@ def listed(load, folder):
 
 def label_line(folder):
     return tiny_data(folder) / BOXES / "Val/Glioma/labels/a.txt", lambda: listed(load_boxes, folder)
+
+
+def boxed_image(folder):
+    return tiny_data(folder) / BOXES / "Val/Glioma/images/a.jpg", lambda: listed(load_boxes, folder)
 
 
 def image(folder):
@@ -395,6 +401,7 @@ def named(function, name):
 
 KINDS = {
     "label file": label_line,
+    "image beside a label file": boxed_image,
     "image": image,
     "scan to predict": scan_to_predict,
     "mask": mask,
