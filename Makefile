@@ -22,7 +22,7 @@ TEXTS = PROFILE DATA LIMIT OVER SEEDS SEED NB SPEED PARAMS REPORTS RUNS# recipes
 $(foreach name,$(TEXTS),$(eval override $(name) := $$(value $(name))))
 export $(TEXTS)
 
-VENV := $(or $(strip $(VENV)),.venv)
+override VENV := $(or $(strip $(VENV)),.venv)
 PY := $(VENV)/bin/python
 READY := $(VENV)/brain-mri-ready
 OPTIONS = --profile "$$PROFILE" --reports "$$REPORTS" --runs "$$RUNS" $(if $(DATA),--data "$$DATA") \
