@@ -792,7 +792,9 @@ def stratified_limit(
     n: int,  # rows kept of each split; 0 keeps all
     seed: int = 0,  # of the draw
 ) -> pd.DataFrame:
-    """At most `n` rows of each split, classes in proportion, in the frame's order; index renewed."""
+    """At most `n` rows of each split, classes in proportion, in the frame's order; index renewed. Raises DataError for a negative n."""
+    if n < 0:
+        raise DataError(f"expected a limit of 0 (all images) or more, got {n}: correct LIMIT")
     if n == 0:
         return frame.reset_index(drop=True)
     shuffled = frame.sample(frac=1, random_state=seed)

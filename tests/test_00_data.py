@@ -643,6 +643,8 @@ def test_stratified_limit_edges():
     frame = pd.DataFrame({"path": range(8), "split": ["train"] * 6 + ["test"] * 2, "label": [None] * 8})
     assert len(stratified_limit(frame, 0)) == 8 and len(stratified_limit(frame, 3)) == 5 and len(stratified_limit(frame, 99)) == 8
     assert stratified_limit(frame, 3).equals(stratified_limit(frame, 3))
+    with pytest.raises(DataError, match="expected a limit of 0 .all images. or more, got -1: correct LIMIT"):
+        stratified_limit(frame, -1)
 
 
 def test_mirrored_and_brightened_copies_are_found():
