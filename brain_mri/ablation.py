@@ -177,6 +177,7 @@ def train_keras(classifier: str, settings: dict, splits: dict[str, Split], folde
     builder = getattr(import_module(f"brain_mri.{module}"), module)
     pick = lambda function: {name: settings[name] for name in signature(function).parameters if name in settings}
     keras.backend.clear_session()
+    shared.prediction_graph.cache_clear()  # and with it the model before
     keras.utils.set_random_seed(settings["seed"])
     model = builder(**pick(builder))
     place = SimpleNamespace(checkpoints=Path(folder))

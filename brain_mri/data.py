@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'TITLES', 'BOXES', 'LABELS', 'MASKS', 'SPLIT_FOLDERS', 'CLASS_FOLDERS', 'KAGGLE', 'FIGSHARE', 'MIN_SIDE',
-           'MAT_CLASSES', 'COLUMNS', 'TRUE_MASKS', 'RUNS', 'PAPER_COUNTS', 'DataError', 'ImageError', 'tiny_data',
-           'fetch', 'download_masks', 'download', 'data_root', 'to_bytes', 'grey', 'decode', 'read_bytes', 'read_scan',
-           'yolo_box', 'to_yolo', 'parse_yolo', 'read_yolo', 'read_mask', 'mask_box', 'write_mat', 'Slice', 'mat_parts',
-           'read_mat', 'files_below', 'subfolders', 'find_set', 'path_text', 'Problems', 'class_folders', 'scan_row',
-           'to_frame', 'need_images', 'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split',
+           'PICTURES', 'MAT_CLASSES', 'COLUMNS', 'TRUE_MASKS', 'RUNS', 'PAPER_COUNTS', 'DataError', 'ImageError',
+           'tiny_data', 'fetch', 'download_masks', 'download', 'data_root', 'to_bytes', 'grey', 'decode', 'read_bytes',
+           'read_scan', 'yolo_box', 'to_yolo', 'parse_yolo', 'read_yolo', 'read_mask', 'mask_box', 'write_mat', 'Slice',
+           'mat_parts', 'read_mat', 'files_below', 'subfolders', 'find_set', 'path_text', 'Problems', 'class_folders',
+           'scan_row', 'to_frame', 'need_images', 'box_row', 'load_boxes', 'load_labels', 'group_split', 'block_split',
            'slice_split', 'mat_row', 'mat_rows', 'pair_rows', 'load_masks', 'count_table', 'data_report',
            'stratified_limit', 'shrink', 'local_contrast', 'unit_rows', 'similar_pairs', 'connected_groups',
            'near_duplicate_groups', 'leave_out_twins', 'split_validation', 'file_hash', 'manifest', 'data_fingerprint',
@@ -217,6 +217,7 @@ def data_root(
 
 # %% ../nbs/00_data.ipynb #edf0cb77
 MIN_SIDE = 16  # pixels; a smaller image shows no brain
+PICTURES = (".jpg", ".jpeg", ".png")
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
@@ -436,7 +437,11 @@ def read_mat(data: bytes, path) -> Slice:
 def files_below(folder: Path, above: tuple[Path, ...] = ()):
     """Yield whatever lies anywhere below a folder and is no folder itself, in order of name; links are followed, but not into a folder that they lie in."""
     if folder.is_dir() and (real := folder.resolve()) not in above:
-        for path in sorted(folder.iterdir()):
+        try:
+            inside = sorted(folder.iterdir())
+        except PermissionError:  # such as lost+found on a disk of its own
+            inside = []
+        for path in inside:
             if path.is_dir():
                 yield from files_below(path, (*above, real))
             else:
@@ -499,10 +504,10 @@ class Problems(list):
         return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
 
     def unique(self, files: list[Path], reason: str) -> dict[str, Path]:
-        """The files by their names without ending, the last one of each; the others are listed."""
-        kept = {path.stem: path for path in files}
-        for path in files:
-            if kept[path.stem] != path:
+        """The files by their names without ending, the first of each, pictures before others; the rest is listed."""
+        kept = {}
+        for path in sorted(files, key=lambda path: path.suffix.lower() not in PICTURES):
+            if kept.setdefault(path.stem, path) != path:
                 self.add(path, reason)
         return kept
 
@@ -591,14 +596,14 @@ def load_boxes(
         images, labels = subfolders(folder, ("images", "labels"))
         images = problems.unique(problems.files(images), "second image of the same name")
         labels = problems.files(labels)
-        texts = {path.stem: path for path in labels if path.suffix == ".txt"}
+        texts = {path.stem: path for path in labels if path.suffix.lower() == ".txt"}
         start = len(rows)
         for stem, path in images.items():
             with problems.skip():
                 rows.append(box_row(root, path, texts.get(stem), split, label))
         for stem in sorted(texts.keys() - images.keys()):
             problems.add(texts[stem], "label file without image")
-        for path in (path for path in labels if path.suffix != ".txt"):
+        for path in (path for path in labels if path.suffix.lower() != ".txt"):
             problems.add(path, "label file that is no .txt")
         need_images(rows[start:], folder, problems)
     return to_frame(rows, (*COLUMNS, "box_labels", "whole_brain")).astype({"whole_brain": int}), problems.frame()
@@ -764,9 +769,7 @@ def count_table(
     rows = []
     for split, label, folder in class_folders(root, source, Problems(root)):
         images = folder / "images" if source == BOXES else folder
-        counted = sum(
-            p.suffix.lower() in (".jpg", ".jpeg", ".png") and p.is_file() and not p.name.startswith(".") for p in images.iterdir()
-        )
+        counted = sum(p.suffix.lower() in PICTURES and p.is_file() and not p.name.startswith(".") for p in images.iterdir())
         paper = PAPER_COUNTS[source][split][CLASSES.index(label)]
         used = int(((frame.split == split) & (frame.label == label)).sum())
         rows.append((split, TITLES[label], paper, counted, counted - paper, used))

@@ -6,8 +6,8 @@
 __all__ = ['MEAN', 'SPREAD', 'CONVENTIONS', 'INPUT_SCALES', 'CropBatches', 'scales_inside', 'build_classifier', 'build_base',
            'class_weight', 'compile_classifier', 'EpochSeeds', 'epochs_since_best', 'read_log', 'KeepState',
            'load_state', 'training_callbacks', 'fit', 'finite_loss', 'freeze_base', 'base_of', 'train_classifier',
-           'predict_probabilities', 'Classifier', 'save_model', 'load_classifier', 'layer_table', 'cost', 'grad_cam',
-           'show_history', 'running_average', 'balanced_weights']
+           'prediction_graph', 'predict_probabilities', 'Classifier', 'save_model', 'load_classifier', 'layer_table',
+           'cost', 'grad_cam', 'show_history', 'running_average', 'balanced_weights']
 
 # %% ../nbs/05_keras_training.ipynb #c622a68f
 import os
@@ -340,7 +340,8 @@ def train_classifier(
 
 # %% ../nbs/05_keras_training.ipynb #e245ba5d
 @lru_cache(maxsize=1)  # the graph of the latest model; an earlier one can go
-def _graph(model: keras.Model):
+def prediction_graph(model: keras.Model):
+    """A model as one traced graph: uint8 n x size x size x 1, n of any size, to probabilities, float32 n x 4."""
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
     return tf.function(lambda crops: model(crops, training=False), input_signature=[signature])
 
@@ -356,7 +357,7 @@ def predict_probabilities(
         raise ValueError(
             f"expected crops as uint8 n x {side} x {side}, got {crops.dtype} {' x '.join(map(str, crops.shape))}: cut them with LesionStore.crops or crop_lesion"
         )
-    parts = [_graph(model)(crops[i : i + batch_size, ..., None]).numpy() for i in range(0, len(crops), batch_size)]
+    parts = [prediction_graph(model)(crops[i : i + batch_size, ..., None]).numpy() for i in range(0, len(crops), batch_size)]
     return np.concatenate(parts) if parts else np.zeros((0, len(CLASSES)), np.float32)
 
 # %% ../nbs/05_keras_training.ipynb #cb2e2637

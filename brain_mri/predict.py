@@ -64,11 +64,11 @@ def predict_files(
     from matplotlib import pyplot as plt
     from tqdm import tqdm
 
-    from brain_mri.pipeline import Finding, picture
+    from brain_mri.pipeline import ANSWERS, Finding, picture
 
     out, errors, names = Path(out), [], set()
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "predictions.jsonl").open("w", encoding="utf-8") as lines:
+    with (out / ANSWERS).open("w", encoding="utf-8") as lines:
         for file, answer in tqdm(pipeline.stream(files, batch), total=len(files), unit="scan"):
             if not isinstance(answer, Finding):
                 errors.append(answer)
@@ -102,11 +102,11 @@ def main(arguments: list | None = None) -> int:
     print(NOTICE, file=sys.stderr)
     try:
         runs = weights_of(options.run)
-        from brain_mri.pipeline import Pipeline, scan_files
+        from brain_mri.pipeline import ANSWERS, Pipeline, scan_files
 
         if not (files := scan_files(options.scans)):
             raise FileNotFoundError(f"expected PNG or JPEG files in {', '.join(options.scans)}, found none: correct the path")
-        if own := [file for file in files if file.resolve().parent == Path(options.out).resolve()]:
+        if own := [file for file in files if Path(options.out).resolve() in (file.parent.resolve(), file.resolve().parent)]:
             raise ValueError(
                 f"expected --out {options.out} to hold no scan, as pictures would replace it, got {own[0]}: choose another folder"
             )
@@ -114,14 +114,14 @@ def main(arguments: list | None = None) -> int:
             raise ValueError(f"expected a batch of at least 1 scan, got {options.batch}: correct --batch")
         pipeline = Pipeline(runs)
         Path(options.out).mkdir(parents=True, exist_ok=True)
-    except (FileNotFoundError, ValueError) as error:  # DataError is a ValueError
+    except (FileNotFoundError, PermissionError, ValueError) as error:  # DataError is a ValueError
         print(error, file=sys.stderr)
         return 2
-    except FileExistsError:
-        print(f"expected --out to be a folder, got the file {options.out}: choose another name", file=sys.stderr)
+    except (FileExistsError, NotADirectoryError):
+        print(f"expected --out to be a folder, got a file in {options.out}: choose another name", file=sys.stderr)
         return 2
     errors = predict_files(pipeline, files, options.out, options.batch)
-    print(f"{len(files) - len(errors)} of {len(files)} scans done: {Path(options.out) / 'predictions.jsonl'}", file=sys.stderr)
+    print(f"{len(files) - len(errors)} of {len(files)} scans done: {Path(options.out) / ANSWERS}", file=sys.stderr)
     for error in errors:
         print(f"not done: {error}", file=sys.stderr)
     return 1 if errors else 0

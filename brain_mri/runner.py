@@ -10,8 +10,8 @@ __all__ = ['MODELS', 'CHATTER', 'RunError', 'read_graph', 'code_cells', 'declare
            'finish_toy', 'requirements', 'first_line', 'hardware', 'run_cost', 'provenance', 'kernel_environment',
            'stderr_to', 'cached_weights', 'missing_weights', 'execute', 'smaller_picture', 'tidy', 'expected_minutes',
            'locked', 'add_provenance', 'resumable', 'run_node', 'command', 'stale_nodes', 'failure', 'state_of',
-           'show_status', 'show_summary', 'confirm_node', 'run_experiment', 'OneLine', 'seeds_in', 'build_parser',
-           'main', 'act']
+           'show_status', 'show_summary', 'confirm_node', 'run_experiment', 'OneLine', 'seeds_in', 'seed_in',
+           'build_parser', 'main', 'act']
 
 # %% ../nbs/90_runner.ipynb #11f516f1
 import argparse
@@ -135,7 +135,7 @@ def checked(notebook: Path, overrides: dict) -> dict:
         default = parameters[name]
         try:
             parameters[name] = like(default, value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise RunError(
                 f"expected {name} of {notebook.stem} to be of type {type(default).__name__} as its default {default!r}, got {value!r}"
             ) from None
@@ -143,19 +143,17 @@ def checked(notebook: Path, overrides: dict) -> dict:
 
 
 def like(default, value):
-    """A value of the same type as a default, a list's elements as the list's; a number where None is. Raises TypeError or ValueError for any other."""
+    """A value of the same type as a default, finite where that is a number, a list's elements like its first; None takes anything. Raises TypeError, ValueError or OverflowError."""
     if isinstance(default, list) and isinstance(value, list):
         one = default[0] if default else None
         return [like(1.0 if type(one) is int else one, v) for v in value]  # [1, 1] may become [0.8, 1.2]
-    if isinstance(default, float) and isinstance(value, (str, int)) and not isinstance(value, bool):
+    if isinstance(default, float) and isinstance(value, (str, int, float)) and not isinstance(value, bool):
         value = float(value) if isinstance(value, str) else value  # YAML takes 1e-3, without a dot, for a text
         if not math.isfinite(value):
             raise ValueError(value)
         return value
     if default is not None and type(value) is not type(default):
         raise TypeError(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(value)
     return value
 
 # %% ../nbs/90_runner.ipynb #42bb2583
@@ -394,8 +392,8 @@ def fingerprint(node: Node) -> dict[str, str]:
 # %% ../nbs/90_runner.ipynb #a61c07d4
 def own_files(node: Node, stamp: dict) -> list[str]:
     """The result files of a stamp that lie where this run has its results; REPORTS may have been another folder then."""
-    homes = tuple(os.path.relpath(place, node.root) + os.sep for place in (node.reports, node.work))
-    return [path for path in stamp.get("files", {}) if path.startswith(homes)]
+    homes = tuple(os.path.realpath(place) + os.sep for place in (node.reports, node.work))
+    return [path for path in stamp.get("files", {}) if os.path.realpath(node.root / path).startswith(homes)]
 
 
 def why_stale(node: Node) -> list[str]:
@@ -839,11 +837,19 @@ class OneLine(argparse.ArgumentParser):
 
 def seeds_in(text: str) -> list[int]:
     """The seeds in a text such as "0 1 2". Raises argparse.ArgumentTypeError for anything but whole numbers from 0 to 2**32 - 1."""
-    if not all(word.isdecimal() and int(word) < 2**32 for word in text.split()):
+    if not all(re.fullmatch("0|[1-9][0-9]{0,9}", word) and int(word) < 2**32 for word in text.split()):
         raise argparse.ArgumentTypeError(f"expected whole numbers from 0 to {2**32 - 1}, as in '0 1 2', got {text!r}")
     return [int(word) for word in text.split()]
 
 
+def seed_in(text: str) -> int:
+    """The seed in a text, 0 in an empty one. Raises argparse.ArgumentTypeError as `seeds_in`, and for more than one."""
+    seeds = seeds_in(text)
+    if len(seeds) > 1:
+        raise argparse.ArgumentTypeError(f"expected one seed, got {text!r}: several are for SEEDS")
+    return sum(seeds)
+
+# %% ../nbs/90_runner.ipynb #72e5a1bc
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this module."""
     parser = OneLine(prog="python -m brain_mri.runner", description="Run the notebooks of brain-mri; `make help` shows the usual ways.")
@@ -856,7 +862,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=seeds_in, default=[], help="seeds whose runs the tables sum up, such as '0 1 2'")
     parser.add_argument(
         "--seed",
-        type=lambda text: (seeds_in(text) or [0])[0],
+        type=seed_in,
         default=0,
         help="another seed for every model, in a run of its own below this one",
     )

@@ -73,9 +73,11 @@ def test_exit_status_tells_whether_all_scans_were_done():
             (place_ / "bad.jpg").write_bytes(b"no image")
             over_ = ["predict", str(place_ / "a.png"), "--out"]
             assert main([*over_, str(place_)]) == 2 and "to hold no scan, as pictures would replace it, got" in said_.getvalue()
-            assert main([*over_, str(place_ / "bad.jpg")]) == 2 and "expected --out to be a folder, got the file" in said_.getvalue()
+            assert main([*over_, str(place_ / "bad.jpg")]) == 2 and "expected --out to be a folder, got a file in" in said_.getvalue()
+            assert main([*over_, str(place_ / "bad.jpg" / "x")]) == 2
             assert run_(place_ / "a.png", place_ / "bad.jpg") == 1
-    assert said_.getvalue().count(NOTICE) == 7 and "1 of 2 scans done" in said_.getvalue() and "bad.jpg" in said_.getvalue().splitlines()[-1]
+            assert run_(place_) == 1 and "1 of 2 scans done" in said_.getvalue()  # its own pictures are no scans
+    assert said_.getvalue().count(NOTICE) == 9 and "1 of 2 scans done" in said_.getvalue() and "bad.jpg" in said_.getvalue().splitlines()[-1]
 
 
 def test_help_answers_without_a_framework():

@@ -118,6 +118,7 @@ DAMAGES = {
     "link to itself": replaced(lambda file: file.symlink_to(file.name)),
     "pipe": replaced(os.mkfifo),
     "two of one name": lambda whole, file: file.with_suffix({".txt": ".xml"}.get(file.suffix, ".png")).write_bytes(whole) and None,
+    "array of the same name": lambda whole, file: file.with_suffix(".npy").write_bytes(whole) and None,
     "PNG cut in half": lambda whole, file: encoded(grey)[:900],
     "wrong checksum inside": lambda whole, file: encoded(grey)[:60] + b"XX" + encoded(grey)[62:],
     "PNG called .jpg": lambda whole, file: encoded(grey),
