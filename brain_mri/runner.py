@@ -268,7 +268,7 @@ def module_digests(root: Path, tree: ast.AST) -> dict[str, str]:
 # %% ../nbs/90_runner.ipynb #b21e9220
 def folder_digest(folder: Path, cache: Path) -> str:
     """Hash of the names and contents of all files below a folder; `cache` (JSON) remembers each file's hash by size and time. Raises RunError when it is no folder."""
-    from .data import files_below  # which loads much that no other command needs
+    from brain_mri.data import files_below  # which loads much that no other command needs
 
     if not os.path.isdir(folder):
         raise RunError(
