@@ -16,6 +16,7 @@ import lightning  # noqa: F401  torch's side first: TensorFlow imported before T
 matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ("DATA", "PROFILE", "LIMIT", "SEED", "SEEDS", "OVER", "SPEED", "LAUNCH", "REPORTS", "RUNS", "NB", "PARAMS", "VENV", "PYTHON")
+SETTINGS += ("OMP_NUM_THREADS",)  # Ultralytics sets it in the process of the tests when it is imported; a user's shell has none
 TIMES = {"minutes", "ms_alone", "ms_batch"}  # columns of tables that differ between any two runs
 PARTS = ("nbs", "brain_mri", "Makefile", "settings.ini", "setup.py", "requirements.lock", "environment.yml")
 
