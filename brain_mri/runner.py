@@ -503,14 +503,15 @@ def first_line(command: list[str], cwd: Path | None = None) -> str:
 
 
 def hardware() -> str:
-    """This machine in one line: processor, cores, memory, graphics card."""
+    """This machine in one line: processor, cores, threads where OMP_NUM_THREADS sets them, memory, graphics card."""
+    threads = f", OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}" if os.environ.get("OMP_NUM_THREADS") else ""
     with contextlib.suppress(OSError):
         found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
         processor = found[1] if found else platform.machine()
         cores = len(os.sched_getaffinity(0))
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-        return f"{processor}, {cores} cores, {memory} GB, {first_line(['nvidia-smi', '--query-gpu=name', '--format=csv,noheader']) or 'no GPU'}"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+        return f"{processor}, {cores} cores{threads}, {memory} GB, {first_line(['nvidia-smi', '--query-gpu=name', '--format=csv,noheader']) or 'no GPU'}"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores{threads}"
 
 # %% ../nbs/90_runner.ipynb #49197e10
 def run_cost(start: float) -> dict[str, float]:

@@ -12,8 +12,8 @@ import pytest
 from brain_mri.reports import project_root
 from brain_mri.runner import (
     Node, RunError, cached_weights, checked, command, confirm_node, expected_minutes, fingerprint, finish_toy,
-    folder_digest, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded, resumable,
-    state_of, toy_project, why_stale, write_notebook,
+    folder_digest, hardware, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded,
+    resumable, state_of, toy_project, why_stale, write_notebook,
 )
 
 
@@ -103,6 +103,14 @@ def test_freshness_follows_code_parameters_and_files_but_not_prose_or_times():
         assert "1 result files missing" in why_stale(node)[0]
         write_notebook(node.notebook, "epochs = 1", "print(epochs + 1)")
         assert why_stale(node)[0] == "code changed"
+
+
+def test_metrics_name_the_threads_where_they_were_set():
+    with pytest.MonkeyPatch.context() as patch_:
+        patch_.setenv("OMP_NUM_THREADS", "3")
+        assert ", OMP_NUM_THREADS=3" in hardware()
+        patch_.delenv("OMP_NUM_THREADS")
+        assert "OMP_NUM_THREADS" not in hardware()
 
 
 def test_checkpoints_survive_a_kill_and_go_when_something_changed():
