@@ -8,6 +8,7 @@ __all__ = ['SCORES', 'PAPER', 'EXTRA', 'KINDS', 'TITLES', 'FIGURES', 'SCANS', 'S
            'metric_lines', 'warning', 'without_twins', 'with_range', 'gain_of_cutting', 'whole_pipeline', 'index_page']
 
 # %% ../nbs/50_tables.ipynb #c72107a1
+import html
 import json
 from pathlib import Path
 
@@ -212,13 +213,14 @@ def origin_table(found: list[dict]) -> str:
 
 # %% ../nbs/50_tables.ipynb #02d9f332
 def metric_lines(metrics: dict) -> str:
-    """All metrics of a file as Markdown, each with its interval where there is one; null as "not measured"."""
-    lines = []
+    """All metrics of a file as Markdown, folded under one line that opens at a click; each with its interval where there is one; null as "not measured"."""
+    title = html.escape(f"{metrics['model'][0].upper()}{metrics['model'][1:]} ({metrics['notebook']})")
+    lines = [f"<details><summary>{title}: {len(metrics['metrics'])} numbers</summary>", ""]
     for name, value in metrics["metrics"].items():
         interval = metrics["ci95"].get(name)
         shown = "not measured" if value is None else f"{value:.4g}"
         lines.append(f"- {name}: {shown}" + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if interval and None not in interval else ""))
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "</details>"])
 
 # %% ../nbs/50_tables.ipynb #fbe072fb
 def warning(found: list[dict]) -> str:
@@ -294,12 +296,13 @@ def whole_pipeline(
         parts.append(gain_of_cutting(ablation))
     if speed := by_notebook.get("63_benchmarks"):
         ratios = {name: what for name, what in SPEEDS.items() if speed["metrics"].get(name) is not None}
-        parts += [f"- {with_range(speed['metrics'][n], speed['ci95'].get(n), '{:.1f}')} times: {what}" for n, what in ratios.items()]
+        times = lambda name: with_range(speed["metrics"][name], speed["ci95"].get(name), "{:.1f}")
+        parts.append("\n".join(f"- {times(name)} times: {what}" for name, what in ratios.items()))
     return "\n\n".join(parts)
 
 # %% ../nbs/50_tables.ipynb #278d1be2
 def index_page(run: Run, tables: dict[str, pd.DataFrame], figures: list[str], ledger: str) -> str:
-    """The text of index.md: warning, Tables 1-4, the pipeline as a whole, figures, the other measurements, and the origin of every number."""
+    """The text of index.md: warning, Tables 1-4, the pipeline as a whole, figures, the origin of every number, and the other measurements."""
     found = [
         metrics
         for kind in ("trust", "detector", "segmenter", "classifier", "pipeline", "ablation", "benchmark")
@@ -324,9 +327,8 @@ def index_page(run: Run, tables: dict[str, pd.DataFrame], figures: list[str], le
         shown = [f"![{caption}](figures/{name}.png)"] if on_phantoms(found) or name not in SCANS else []
         where = "" if shown else f" It shows scans, which may not be passed on; your own run leaves it in `figures/{name}.png`."
         parts += [*shown, f"{caption} Drawn by {notebook_link(notebook, found)}.{where}"]
-    for metrics in found:
-        if metrics["kind"] not in KINDS.values():
-            parts += [f"## {metrics['model'][0].upper()}{metrics['model'][1:]} ({metrics['notebook']})", metric_lines(metrics)]
     machines = sorted({m["provenance"]["hardware"] for m in found if "provenance" in m})
     parts += ["## Where the numbers come from", origin_table(found), "Machine: " + "; ".join(machines)]
+    parts += ["## All other numbers", "Click on a line to see them. The same numbers, for programs, are in `metrics`."]
+    parts += [metric_lines(metrics) for metrics in found if metrics["kind"] not in KINDS.values()]
     return "\n\n".join(parts) + "\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from brain_mri.tables import (
-    SCORES, gain_of_cutting, model_table, notebook_link, on_phantoms, reading, seed_metrics, short_table, warning,
-    whole_pipeline, with_spread, without_twins,
+    SCORES, gain_of_cutting, metric_lines, model_table, notebook_link, on_phantoms, reading, seed_metrics,
+    short_table, warning, whole_pipeline, with_spread, without_twins,
 )
 
 
@@ -64,6 +64,13 @@ def test_the_reading_knows_leader_overlaps_and_the_papers_leader():
     assert "The leader's interval overlaps with that of a." in reading(table, 4)
     assert reading(table[:1], 4).startswith("1 of 4 models have run. a leads with an F1 of 80.0 % [75.0, 95.0]. Of these")
     assert reading(table.iloc[:0], 6) == "None of the 6 models has run yet."
+
+
+def test_numbers_are_folded_and_names_stay_text():
+    metrics_ = {"model": "sAM <b>", "notebook": "20_sam", "metrics": {"dice": 0.92951, "iou": None}, "ci95": {"dice": [0.9, 0.95]}}
+    lines_ = metric_lines(metrics_).splitlines()
+    assert lines_[0] == "<details><summary>SAM &lt;b&gt; (20_sam): 2 numbers</summary>"
+    assert lines_[2:] == ["- dice: 0.9295 [0.9, 0.95]", "- iou: not measured", "", "</details>"]
 
 
 def test_real_scans_are_not_called_phantoms_and_not_shown():
