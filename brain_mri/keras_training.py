@@ -6,8 +6,8 @@
 __all__ = ['MEAN', 'SPREAD', 'CONVENTIONS', 'INPUT_SCALES', 'CropBatches', 'scales_inside', 'build_classifier', 'build_base',
            'class_weight', 'compile_classifier', 'EpochSeeds', 'epochs_since_best', 'read_log', 'KeepState',
            'load_state', 'training_callbacks', 'fit', 'finite_loss', 'freeze_base', 'base_of', 'train_classifier',
-           'prediction_graph', 'predict_probabilities', 'Classifier', 'save_model', 'load_classifier', 'layer_table',
-           'cost', 'grad_cam', 'show_history', 'running_average', 'balanced_weights']
+           'prediction_graph', 'predict_probabilities', 'Classifier', 'save_model', 'load_classifier',
+           'running_average', 'layer_table', 'cost', 'grad_cam', 'show_history', 'balanced_weights']
 
 # %% ../nbs/05_keras_training.ipynb #c622a68f
 import os
@@ -173,7 +173,7 @@ def compile_classifier(
 
 # %% ../nbs/05_keras_training.ipynb #1695b9ff
 class EpochSeeds(keras.callbacks.Callback):
-    """Lets all that is random in an epoch hang on seed and epoch alone: order and augmentation of `train`, and the model's dropout."""
+    """Lets all that is random in an epoch depend on seed and epoch alone: order and augmentation of `train`, and the model's dropout."""
 
     def __init__(self, train: CropBatches):
         super().__init__()
@@ -397,6 +397,16 @@ def load_classifier(
     """The classifier in `folder`. Raises FileNotFoundError when it holds none."""
     return Classifier(folder)
 
+# %% ../nbs/05_keras_training.ipynb #fa1bbf4b
+def running_average(
+    start: float,
+    value: float,  # of every batch
+    m: float,  # momentum
+    n: int,  # steps
+) -> float:
+    """The running average of batch normalisation after `n` steps with equal batches."""
+    return m**n * start + (1 - m**n) * value
+
 # %% ../nbs/05_keras_training.ipynb #31debb23
 def layer_table(
     model: keras.Model,  # a classifier or a base; models inside are opened
@@ -478,16 +488,6 @@ def show_history(
         ax.set(title=name, xlabel="epoch")
     axes[0].legend(fontsize=8)
     return figure
-
-# %% ../nbs/05_keras_training.ipynb #fa1bbf4b
-def running_average(
-    start: float,
-    value: float,  # of every batch
-    m: float,  # momentum
-    n: int,  # steps
-) -> float:
-    """The running average of batch normalisation after `n` steps with equal batches."""
-    return m**n * start + (1 - m**n) * value
 
 # %% ../nbs/05_keras_training.ipynb #0b3de529
 def balanced_weights(labels) -> dict[int, float]:

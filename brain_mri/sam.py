@@ -228,7 +228,7 @@ def decode(
 def fingerprint(
     encoder: torch.nn.Module,  # the image encoder of a Sam
 ) -> str:
-    """SHA-256 of what an embedding hangs on besides the scan: the encoder's weights, image size, heads and windows."""
+    """SHA-256 of what an embedding depends on besides the scan: the encoder's weights, image size, heads and windows."""
     digest = hashlib.sha256(repr([encoder.img_size, *((b.window_size, b.attn.num_heads) for b in encoder.blocks)]).encode())
     for name, values in encoder.state_dict().items():
         digest.update(name.encode() + values.cpu().numpy().tobytes())
@@ -390,7 +390,7 @@ def shake_box(
 class PromptedScans(torch.utils.data.Dataset):
     """Examples for training, kept in memory: image uint8 S x S, mask bool S x S, box float32 4 (pixel xyxy, around the mask).
 
-    What is drawn at random hangs on seed, `epoch` and position alone. With `embed`, its result takes the image's place. Raises ValueError for an empty mask."""
+    What is drawn at random depends on seed, `epoch` and position alone. With `embed`, its result takes the image's place. Raises ValueError for an empty mask."""
 
     def __init__(
         self,
@@ -425,7 +425,7 @@ class PromptedScans(torch.utils.data.Dataset):
 
 # %% ../nbs/20_sam.ipynb #b02fc60e
 class PromptedData(DetectionData):
-    """PromptedScans in batches; the order hangs on seed and epoch. Raises DataError for fewer than two training scans."""
+    """PromptedScans in batches; the order depends on seed and epoch. Raises DataError for fewer than two training scans."""
 
     def __init__(self, train: PromptedScans, val: PromptedScans, batch: int = 16, seed: int = 0):
         super().__init__(train, val, batch, seed=seed)

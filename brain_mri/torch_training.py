@@ -84,7 +84,7 @@ def collate(samples: list) -> tuple[torch.Tensor, list]:
 
 
 class DetectionData(lightning.LightningDataModule):
-    """Training and validation scans in batches; the order hangs on seed and epoch. Raises DataError for fewer than two training scans."""
+    """Training and validation scans in batches; the order depends on seed and epoch. Raises DataError for fewer than two training scans."""
 
     def __init__(self, train: DetectionScans, val: DetectionScans, batch: int = 16, workers: int = 0, seed: int = 0):
         super().__init__()
@@ -244,7 +244,7 @@ def fit(
         **where,
         max_epochs=epochs,
         gradient_clip_val=clip,
-        reload_dataloaders_every_n_epochs=1,  # order and augmentation hang on the epoch
+        reload_dataloaders_every_n_epochs=1,  # order and augmentation depend on the epoch
         num_sanity_val_steps=0,
         callbacks=callbacks,
         enable_model_summary=False,

@@ -28,7 +28,7 @@ def vgg16(
 ) -> keras.Model:
     """VGG16 (Simonyan & Zisserman, ICLR 2015) with the head of keras_training: uint8 n x size x size x 1 in, n x 4 probabilities out.
 
-    He's start weights (He et al., ICCV 2015) hang on the seed of keras.utils.set_random_seed, as Keras' own do.
+    He's start weights (He et al., ICCV 2015) depend on the seed of keras.utils.set_random_seed, as Keras' own do.
     Raises ValueError for an unknown initializer, and what `build_base` and `build_classifier` raise."""
     if initializer not in INITIALIZERS:
         raise ValueError(f"expected initializer out of {', '.join(INITIALIZERS)}, got {initializer!r}")
