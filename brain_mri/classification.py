@@ -237,13 +237,15 @@ def milliseconds(
 
 # %% ../nbs/09_classification.ipynb #3c3fbb93
 def heat_scores(heat, masks, right: np.ndarray, seed: int) -> tuple[dict, dict]:
-    """Mean share of heat inside the lesion for right and for wrong answers, with intervals, and the mean share of the crop that the lesion covers."""
-    share = heat_share(heat, masks)
-    groups = {"heat_inside_right": share[right & ~np.isnan(share)], "heat_inside_wrong": share[~right & ~np.isnan(share)]}
-    metrics = {name: float(values.mean()) if len(values) else np.nan for name, values in groups.items()}
-    ci95 = {name: bootstrap_interval(np.mean, values, seed=seed) for name, values in groups.items() if len(values) > 1}
-    covered = masks[~np.isnan(share)]
-    return metrics | {"lesion_share": float(covered.mean()) if len(covered) else np.nan}, ci95
+    """For right and for wrong answers: mean share of heat inside the lesion, with intervals, and mean share of the crop that the lesion covers."""
+    share, covered, metrics, ci95 = heat_share(heat, masks), np.mean(masks, (1, 2)), {}, {}
+    for word, chosen in (("right", right), ("wrong", ~right)):
+        known = chosen & ~np.isnan(share)
+        for name, values in ((f"heat_inside_{word}", share[known]), (f"lesion_share_{word}", covered[known])):
+            metrics[name] = float(values.mean()) if len(values) else np.nan
+        if known.sum() > 1:
+            ci95[f"heat_inside_{word}"] = bootstrap_interval(np.mean, share[known], seed=seed)
+    return metrics, ci95
 
 # %% ../nbs/09_classification.ipynb #7be0e5e6
 def publish_classifier(

@@ -203,15 +203,17 @@ def heat_in_words(
     name: str,  # of the classifier
     inside_right: float | None,  # share of the heat inside the lesion, over right answers; None or NaN: not measured
     inside_wrong: float | None,  # the same over wrong answers
-    lesion_share: float | None,  # share of the crop that the lesion covers
+    share_right: float | None,  # share of the crop that the lesion covers, over right answers
+    share_wrong: float | None,  # the same over wrong answers
 ) -> str:
     """Where a classifier looks, as a sentence: the share of its heat inside the lesion, and how many times that of even heat it is."""
-    inside, share = np.array([inside_right, inside_wrong], float), float(np.array(lesion_share, float))
-    if np.isnan(inside).all() or not share > 0:
+    inside, share = np.array([inside_right, inside_wrong], float), np.array([share_right, share_wrong], float)
+    known = ~np.isnan(inside) & (share > 0)
+    if not known.any():
         return f"{name}: not measured."
     text = [
-        f"not measured when it is {word}" if np.isnan(value) else f"{value:.0%} when it is {word} ({value / share:.1f} times even heat)"
-        for word, value in zip(("right", "wrong"), inside)
+        f"{value:.0%} when it is {word} ({value / even:.1f} times even heat)" if there else f"not measured when it is {word}"
+        for word, value, even, there in zip(("right", "wrong"), inside, share, known)
     ]
     return f"{name}: heat inside the lesion {', '.join(text)}."
 

@@ -68,6 +68,7 @@ def publish_detector(
     card = dict(module=module, threshold=threshold, f1_validation=validation["f1"]) | card
     (run.work / "detector.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     metrics, ci95 = detection_scores(found["test"], threshold, seed=seed)
-    run.save_metrics("detector", model, n_test=len(found["test"]), metrics=metrics, ci95=ci95, **origin)
+    stored = metrics | {"f1_validation": validation["f1"]}
+    run.save_metrics("detector", model, n_test=len(found["test"]), metrics=stored, ci95=ci95, **origin)
     run.save_predictions(detections_to_frame(found["test"]))
     return pd.DataFrame({"test": metrics, "validation": validation, "95 % interval of test": ci95}).loc[list(metrics)]

@@ -212,7 +212,7 @@ def picture(finding: Finding, truth: str | None = None):
     for ax in axes[:2]:
         ax.imshow(finding.image, cmap="gray", vmin=0, vmax=255)
     if finding.box is not None:
-        x0, y0, x1, y1 = finding.box
+        x0, y0, x1, y1 = finding.box - 0.5  # imshow's pixel 0 is centred on 0
         axes[0].plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="orange")
         axes[1].contour(finding.mask, levels=[0.5], colors="deepskyblue")
     axes[0].set_title(f"1 detect: {finding.scores[0]:.2f}" if finding.box is not None else "1 detect: nothing found")

@@ -46,11 +46,12 @@ def weights_of(
     command = f"make them with `make reproduce PROFILE={reports.name}`"
     if not (runs / "21_lesions" / "store.json").is_file() or not list(runs.glob("*/classifier.json")):
         raise FileNotFoundError(f"expected trained weights of {reports.name} in {runs}, found none: {command}")
-    best = best_model(runs, "classifier")
-    file = reports / "metrics" / f"{best.name}.json"
-    published = read_result(file, reports.name)["metrics"].get("f1_validation") if file.is_file() else None
-    if published != read_card(best, "classifier")["f1_validation"]:
-        raise DataError(f"expected in {best} the weights that the results in {reports} were measured with, found others: {command}")
+    for kind in ("detector", "classifier"):
+        best = best_model(runs, kind)
+        file = reports / "metrics" / f"{best.name}.json"
+        published = read_result(file, reports.name)["metrics"].get("f1_validation") if file.is_file() else None
+        if published != read_card(best, kind)["f1_validation"]:
+            raise DataError(f"expected in {best} the weights that the results in {reports} were measured with, found others: {command}")
     return runs
 
 # %% ../nbs/41_predict.ipynb #3655f7e5

@@ -106,11 +106,16 @@ def test_published_scores_follow_from_the_predictions():
         )
         card_, file_ = read_card(place_, "classifier"), json.loads((made_.out / "metrics/09_classification.json").read_text())
         assert file_["metrics"]["accuracy"] == table_.test["accuracy"] == 0.5 and file_["n_train"] == 12 and card_["image_size"] == 8
-        assert file_["metrics"]["heat_inside_right"] == file_["metrics"]["heat_inside_wrong"] == file_["metrics"]["lesion_share"] == 0.5
+        assert {file_["metrics"][f"{what_}_{word_}"] for what_ in ("heat_inside", "lesion_share") for word_ in ("right", "wrong")} == {0.5}
         assert card_["temperature"] == file_["metrics"]["temperature"] and file_["metrics"]["ece_scaled"] < file_["metrics"]["ece"]
         assert (from_predictions(pd.read_csv(made_.out / "predictions/09_classification_validation.csv"))[0] == splits_["val"].labels).all()
 
 
 def test_heat_without_a_lesion_or_a_wrong_answer_is_not_measured():
     metrics_, ci95_ = heat_scores(np.ones((2, 4, 4)), np.zeros((2, 4, 4), bool), np.array([True, True]), 0)
-    assert np.isnan(list(metrics_.values())).all() and ci95_ == {}
+    assert len(metrics_) == 4 and np.isnan(list(metrics_.values())).all() and ci95_ == {}
+    masks_ = np.zeros((3, 4, 4), bool)
+    masks_[0, :2], masks_[1:, :1] = True, True  # a large lesion, named right; two small ones, one of them named right
+    metrics_, ci95_ = heat_scores(np.ones((3, 4, 4)), masks_, np.array([True, True, False]), 0)
+    assert metrics_ == {"heat_inside_right": 0.375, "lesion_share_right": 0.375, "heat_inside_wrong": 0.25, "lesion_share_wrong": 0.25}
+    assert set(ci95_) == {"heat_inside_right"}

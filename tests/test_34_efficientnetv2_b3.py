@@ -32,4 +32,4 @@ def test_mbconv_cost_agrees_with_keras():
 def test_scaling_rules_by_hand():
     assert [scaled_channels(c, 1.2) for c in (16, 32, 48, 96, 112, 192)] == [16, 40, 56, 112, 136, 232]
     assert [scaled_blocks(b, 1.4) for b in (1, 2, 3, 5, 8)] == [2, 3, 5, 7, 12]
-    assert scaled_channels(10, 1.2) == 16 and scaled_channels(1, 1.0) == 8 and scaled_channels(12, 1.0) == 16
+    assert scaled_channels(10, 1.2) == 16 and scaled_channels(1, 1.0) == 8 and scaled_channels(12, 1.0) == 16 and scaled_channels(20, 1.0) == 24

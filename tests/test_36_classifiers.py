@@ -119,10 +119,10 @@ def test_empty_bins_are_left_out():
 
 def test_heat_may_be_missing():
     both_ = "a: heat inside the lesion 50% when it is right (2.0 times even heat), 25% when it is wrong (1.0 times even heat)."
-    assert heat_in_words("a", 0.5, 0.25, 0.25) == both_
-    assert heat_in_words("a", 0.5, None, 0.25).endswith("(2.0 times even heat), not measured when it is wrong.")  # never wrong, for instance
-    assert heat_in_words("a", np.nan, 0.5, 0.25).endswith("not measured when it is right, 50% when it is wrong (2.0 times even heat).")
-    for row_ in ([None] * 3, (0.5, 0.5, None), (None, np.nan, 0.25), (0.5, 0.5, 0)):
+    assert heat_in_words("a", 0.5, 0.05, 0.25, 0.05) == both_.replace("25%", "5%")
+    assert heat_in_words("a", 0.5, None, 0.25, None).endswith("(2.0 times even heat), not measured when it is wrong.")
+    assert heat_in_words("a", np.nan, 0.5, None, 0.25).endswith("not measured when it is right, 50% when it is wrong (2.0 times even heat).")
+    for row_ in ([None] * 4, (0.5, 0.5, None, np.nan), (None, np.nan, 0.25, 0.25), (0.5, 0.5, 0, 0)):
         assert heat_in_words("a", *row_) == "a: not measured."
 
 

@@ -32,16 +32,18 @@ def test_missing_or_other_weights_name_the_command():
             FileNotFoundError, match="expected trained weights of demo in .*found none: make them with `make reproduce PROFILE=demo`"
         ):
             weights_of(reports_)
-        for folder_ in (reports_ / "metrics", runs_ / "21_lesions", runs_ / "33_vgg16"):
+        for folder_ in (reports_ / "metrics", runs_ / "21_lesions", runs_ / "10_yolov8", runs_ / "33_vgg16"):
             folder_.mkdir(parents=True)
         (runs_ / "21_lesions" / "store.json").write_text("{}")
+        (runs_ / "10_yolov8" / "detector.json").write_text('{"module": "yolov8", "f1_validation": 0.5}')
         (runs_ / "33_vgg16" / "classifier.json").write_text('{"module": "keras_training", "f1_validation": 0.5}')
-        for there_, f1_ in ((False, 0), (True, 0.75)):
-            if there_:
-                (reports_ / "metrics" / "33_vgg16.json").write_text(json.dumps({"metrics": {"f1_validation": f1_}}))
-            with pytest.raises(DataError, match="expected in .*33_vgg16 the weights .* found others: make them with"):
-                weights_of(reports_)
-        (reports_ / "metrics" / "33_vgg16.json").write_text(json.dumps({"metrics": {"f1_validation": 0.5}}))
+        for name_ in ("10_yolov8", "33_vgg16"):
+            for metrics_ in (None, {"f1_validation": 0.75}, {"f1_validation": 0.5}):
+                if metrics_:
+                    (reports_ / "metrics" / f"{name_}.json").write_text(json.dumps({"metrics": metrics_}))
+                if metrics_ != {"f1_validation": 0.5}:
+                    with pytest.raises(DataError, match=f"expected in .*{name_} the weights .* found others: make them with"):
+                        weights_of(reports_)
         assert weights_of(reports_) == runs_.resolve()
 
 

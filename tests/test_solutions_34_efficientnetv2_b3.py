@@ -20,4 +20,4 @@ def test_exercise_2_solution():
         return max(8, int((channels * factor + 4) // 8) * 8)
 
 
-    assert verdict(my_scaled_channels, scaled_channels, [(32, 1.2), (16, 1.2), (10, 1.2), (2, 1.0), (112, 1.2)]).solved
+    assert verdict(my_scaled_channels, scaled_channels, [(32, 1.2), (16, 1.2), (10, 1.2), (2, 1.0), (112, 1.2), (20, 1.0)]).solved
