@@ -274,7 +274,7 @@ def agreement(twice: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> dict:
 def agreement_in_words(row: dict) -> str:
     """A row of `agreement` in words."""
     if not row["one box each"]:
-        return "No lesion of the set with boxes was boxed twice, so nothing can be said about a noise ceiling."
+        return "No lesion of the set with boxes was boxed twice, so how well annotators agree cannot be said."
     return (
         f"In {row['one box each']:.0f} pairs of copies with one box each, half of the boxes overlap by an IoU of {row['median IoU']:.2f} or less, "
         f"and {row['identical']:.1%} are identical. In {1 - row['same number of boxes']:.1%} of all pairs not even the number of boxes is the same. "

@@ -134,7 +134,7 @@ def real_results(root: Path) -> str:
     folder = root / "reports" / "laptop" / "tables"
     lines, machines = [], set()
     interval = lambda row, s: f"{float(row[s]):.1f} [{float(row[f'{s}_low']):.1f}, {float(row[f'{s}_high']):.1f}]"
-    without = lambda row: f"{float(row['f1']):.1f} ({row['n_test']})" if row.get("f1") else ""
+    without = lambda row: f"{interval(row, 'f1')} ({row['n_test']})" if row.get("f1") else ""
     for table in ("table3", "table4"):
         free = read_table(folder / f"{table}_twin_free.csv")
         for model, row in read_table(folder / f"{table}.csv").items():
@@ -150,7 +150,7 @@ def real_results(root: Path) -> str:
         scores = [interval(row, score) for score in ("accuracy", "f1")]
         alone = without(look_ups.get("nearest training image, twin-free", {}))
         lines.append(f"| *nearest training image, no learning* | {scores[0]} | | {scores[1]} | | {alone} | `make {row['notebook']}` | |")
-    head = "| model | accuracy [95 %] | paper | F1 [95 %] | paper | F1 without twins (images) | command | minutes |\n|" + "---|" * 8
+    head = "| model | accuracy [95 %] | paper | F1 [95 %] | paper | F1 without twins [95 %] (images) | command | minutes |\n|" + "---|" * 8
     more = "Everything measured is in [reports/laptop/index.md](reports/laptop/index.md)."
     return "\n".join([head, *lines]) + f"\n\nPercent. Machine: {'; '.join(sorted(machines))}. {more}"
 

@@ -374,6 +374,8 @@ def fingerprint(node: Node) -> dict[str, str]:
     parts = {"code": digest(code), "packages": digest((node.root / "requirements.lock").read_bytes())}
     parameters = parameters_of(node)
     parts["parameters"] = digest(json.dumps(parameters, sort_keys=True))
+    with contextlib.suppress(FileNotFoundError, ValueError):  # not in the cache, or none of ours: said before anything runs
+        parameters = with_published(node.name, parameters, profile=node.profile)
     for name in ("weights_file", "checkpoint"):  # local files of published weights
         if parameters.get(name) and (node.root / parameters[name]).is_file():
             info = (node.root / parameters[name]).stat()

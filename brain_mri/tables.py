@@ -243,11 +243,12 @@ def without_twins(
 ) -> str:
     """What leaving out test images with twins does to F1, in words."""
     both = table.merge(twin_free, on="model", suffixes=("", "_free"))
-    if not len(both) or (both["n_test"] == both["n_test_free"]).all():
+    if both.empty:
+        return "Scores without twins are not there."
+    if (both["n_test"] == both["n_test_free"]).all():
         return "No test image has a twin in training."
-    change = [
-        f"{row.model} {row.f1:.1f} to {row.f1_free:.1f} ({row.n_test_free:.0f} of {row.n_test:.0f} images)" for row in both.itertuples()
-    ]
+    free = lambda row: "not measurable, a class is missing" if pd.isna(row.f1_free) else f"{row.f1_free:.1f}"
+    change = [f"{row.model} {row.f1:.1f} to {free(row)} ({row.n_test_free:.0f} of {row.n_test:.0f} images)" for row in both.itertuples()]
     return f"Without the test images that have a twin in training, F1 changes as follows: {'; '.join(change)}."
 
 # %% ../nbs/50_tables.ipynb #48e4238a

@@ -83,7 +83,9 @@ def test_real_scans_are_not_called_phantoms_and_not_shown():
 
 def test_twins_are_told_with_numbers():
     table_ = pd.DataFrame({"model": ["a"], "f1": [90.0], "n_test": [100]})
-    assert without_twins(table_, table_) == without_twins(table_, table_[:0]) == "No test image has a twin in training."
+    assert without_twins(table_, table_) == "No test image has a twin in training."
+    assert without_twins(table_, table_[:0]) == "Scores without twins are not there."
+    assert "to not measurable, a class is missing (3 of " in without_twins(table_, table_.assign(f1=float("nan"), n_test=3))
     said_ = without_twins(table_, table_.assign(f1=70.0, n_test=40))
     assert said_.endswith("F1 changes as follows: a 90.0 to 70.0 (40 of 100 images).")
 

@@ -143,7 +143,7 @@ def test_scores_that_were_not_measured_have_not_run():
             file_.write_text(json.dumps(content_ | {"metrics": content_["metrics"] | {"f1": None}, "ci95": {}}))
         frame_ = ledger(run_).set_index(["table", "column"]).verdict
         assert (frame_["table3"]["f1"] == "not run").all() and (frame_["claims"] == "not run").all()
-        assert (frame_["table3"]["recall"] == "differs").all()  # without an interval nothing can agree
+        assert (frame_["table3"]["recall"] == "cannot be compared").all()  # without an interval nothing agrees or differs
 
 
 def test_on_real_scans_with_published_weights_cells_agree_or_differ():

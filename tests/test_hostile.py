@@ -221,7 +221,7 @@ def test_file_names_stay_text_in_predictions(tmp_path, monkeypatch):
 
 
 NASTY = ("two words", "$(touch pwned)", "$$(touch pwned)", "`touch pwned`", '"; touch pwned; "', "it's", "a;touch pwned")
-VARIABLES = ("PROFILE", "LIMIT", "OVER", "NB", "PARAMS", "REPORTS", "RUNS")
+VARIABLES = ("PROFILE", "LIMIT", "OVER", "NB", "PARAMS", "REPORTS", "RUNS", "SEEDS", "SEED")
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -254,8 +254,8 @@ def test_a_wrong_call_ends_in_one_clear_line(project, arguments, message):
 
 
 def test_the_seed_reaches_the_runner(project):
-    done = project.make("01_phantom", "PROFILE=huge", "SEED=1")
-    assert done.returncode != 0 and done.stdout.count("expected a profile out of") == 1, done.stdout
+    done = project.make("01_phantom", "PROFILE=smoke", "SEED=one")
+    assert done.returncode != 0 and done.stdout.count("argument --seed: expected whole numbers from 0") == 1, done.stdout
 
 
 def test_reports_that_cannot_be_written_are_named(project):
