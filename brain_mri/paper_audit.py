@@ -448,8 +448,8 @@ def lead_row(claim: str, table: str, score: str, first: str, found: dict, differ
     low, high = paired_interval(differences, first, rival, ours)
     beyond = "no paired interval" if low is None else "beyond luck" if low > 0 or high < 0 else "within luck"
     note = f"{first} {'leads, ahead of' if ours > 0 else 'is behind'} {rival}, {beyond}"
-    open_ = ours > 0 and low is None  # it leads, and nothing says whether by luck
-    decide = lambda: (None, NO_INTERVAL) if open_ else (low is not None and low > 0, CLAIMS[claim][3])
+    undecided = ours > 0 and low is None  # it leads, and nothing says whether by luck
+    decide = lambda: (None, NO_INTERVAL) if undecided else (low is not None and low > 0, CLAIMS[claim][3])
     return ledger_row(place, paper, round(ours, 2), (low, high), list(used.values()), limit, decide, note)
 
 # %% ../nbs/61_paper_audit.ipynb #71da4222

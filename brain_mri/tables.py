@@ -8,8 +8,8 @@ __all__ = ['SCORES', 'PAPER', 'EXTRA', 'KINDS', 'TITLES', 'FIGURES', 'SCANS', 'S
            'metric_lines', 'warning', 'without_twins', 'with_range', 'gain_of_cutting', 'whole_pipeline', 'index_page']
 
 # %% ../nbs/50_tables.ipynb #c72107a1
-import html
 import json
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -214,7 +214,7 @@ def origin_table(found: list[dict]) -> str:
 # %% ../nbs/50_tables.ipynb #02d9f332
 def metric_lines(metrics: dict) -> str:
     """All metrics of a file as Markdown, folded under one line that opens at a click; each with its interval where there is one; null as "not measured"."""
-    title = html.escape(f"{metrics['model'][0].upper()}{metrics['model'][1:]} ({metrics['notebook']})")
+    title = escape(f"{metrics['model'][0].upper()}{metrics['model'][1:]} ({metrics['notebook']})", quote=False)
     lines = [f"<details><summary>{title}: {len(metrics['metrics'])} numbers</summary>", ""]
     for name, value in metrics["metrics"].items():
         interval = metrics["ci95"].get(name)

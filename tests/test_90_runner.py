@@ -15,6 +15,7 @@ from brain_mri.runner import (
     folder_digest, hardware, missing_weights, parameters_of, publish, read_settings, replace_text, reseeded,
     resumable, state_of, toy_project, why_stale, write_notebook,
 )
+from brain_mri.weights import published
 
 
 def test_undeclared_unread_and_mistyped_parameters_are_refused():
@@ -213,3 +214,10 @@ def test_a_missing_weight_file_is_one_line_before_anything_runs():
         lines_ = missing_weights(node, ["00_data", "12_retinanet", "33_vgg16"])
         assert [line_.split(":")[0] for line_ in lines_] == ["12_retinanet", "33_vgg16"]
         assert missing_weights(Node("12_retinanet", "demo", root_), ["12_retinanet"]) == []
+        assert "file weights_file" not in fingerprint(node)
+        file_ = published(node.name, parameters_of(node))
+        (Path(folder) / file_.name).touch()
+        os.truncate(Path(folder) / file_.name, file_.size)
+        before_ = fingerprint(node)["file weights_file"]
+        os.utime(Path(folder) / file_.name, (1, 1))  # another file in its place
+        assert fingerprint(node)["file weights_file"] != before_
